@@ -1,0 +1,143 @@
+//! The durable part: rooms and their streams in a redb file, or in memory.
+//!
+//! One format version in the `meta` table; a file of another version is refused, never guessed at.
+
+use std::path::Path;
+
+use redb::backends::InMemoryBackend;
+use redb::{Builder, Database, DatabaseError, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::super::BackendError;
+use crate::chat::RoomId;
+
+const FORMAT: u64 = 1;
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Room → (epoch, offset of the newest event, time of the newest event in microseconds).
+const ROOMS: TableDefinition<'_, &str, (u64, u64, i64)> = TableDefinition::new("rooms");
+/// (room, offset) → (time in microseconds, encoded event).
+const LOG: TableDefinition<'_, (&str, u64), (i64, &[u8])> = TableDefinition::new("log");
+
+pub struct Store {
+    database: Database,
+}
+
+/// A room as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomRow {
+    pub epoch: u64,
+    pub top: u64,
+    pub newest_us: i64,
+}
+
+/// A kept event.
+pub struct LogRow {
+    pub offset: u64,
+    pub time_us: i64,
+    pub event: Vec<u8>,
+}
+
+/// Changes that become durable together, or not at all.
+pub struct Batch(WriteTransaction);
+
+fn failed(error: impl std::fmt::Display) -> BackendError {
+    BackendError::Failed(format!("embedded store: {error}"))
+}
+
+impl Store {
+    pub fn open(data_dir: Option<&Path>) -> Result<Self, BackendError> {
+        let database = match data_dir {
+            None => Builder::new().create_with_backend(InMemoryBackend::new()).map_err(failed)?,
+            Some(dir) => open_file(dir)?,
+        };
+        let store = Self { database };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    fn check_format(&self) -> Result<(), BackendError> {
+        let transaction = self.database.begin_write().map_err(failed)?;
+        {
+            let mut meta = transaction.open_table(META).map_err(failed)?;
+            let found = meta.get("format").map_err(failed)?.map(|format| format.value());
+            match found {
+                Some(FORMAT) => {}
+                Some(other) => return Err(failed(format!("the data is of format {other}, this version reads {FORMAT}"))),
+                None => {
+                    meta.insert("format", FORMAT).map_err(failed)?;
+                }
+            }
+            transaction.open_table(ROOMS).map_err(failed)?;
+            transaction.open_table(LOG).map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)
+    }
+
+    pub fn begin(&self) -> Result<Batch, BackendError> {
+        self.database.begin_write().map(Batch).map_err(failed)
+    }
+
+    /// Every room, for the start.
+    pub fn rooms(&self) -> Result<Vec<(String, RoomRow)>, BackendError> {
+        let batch = self.begin()?;
+        let rooms = batch.0.open_table(ROOMS).map_err(failed)?;
+        let rows = rooms.iter().map_err(failed)?.map(|row| {
+            let (room, value) = row.map_err(failed)?;
+            let (epoch, top, newest_us) = value.value();
+            Ok((room.value().to_owned(), RoomRow { epoch, top, newest_us }))
+        });
+        rows.collect()
+    }
+}
+
+fn open_file(dir: &Path) -> Result<Database, BackendError> {
+    let explain = |error: &dyn std::fmt::Display| {
+        BackendError::Failed(format!("storage.data_dir: {}: {error}", dir.display()))
+    };
+    std::fs::create_dir_all(dir).map_err(|error| explain(&error))?;
+    Database::create(dir.join("crosstalk.redb")).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => explain(&"is in use by another process"),
+        other => explain(&other),
+    })
+}
+
+impl Batch {
+    pub fn put_room(&self, room: &RoomId, row: RoomRow) -> Result<(), BackendError> {
+        let mut rooms = self.0.open_table(ROOMS).map_err(failed)?;
+        rooms.insert(room.as_str(), (row.epoch, row.top, row.newest_us)).map_err(failed)?;
+        Ok(())
+    }
+
+    /// Keeps an event, and forgets the one that falls out of the newest `keep`.
+    pub fn append(&self, room: &RoomId, row: &LogRow, keep: u64) -> Result<(), BackendError> {
+        let mut log = self.0.open_table(LOG).map_err(failed)?;
+        log.insert((room.as_str(), row.offset), (row.time_us, row.event.as_slice())).map_err(failed)?;
+        if let Some(oldest) = row.offset.checked_sub(keep) {
+            log.remove((room.as_str(), oldest)).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Events with an offset above `after`, oldest first.
+    pub fn events_after(&self, room: &RoomId, after: u64) -> Result<Vec<LogRow>, BackendError> {
+        let log = self.0.open_table(LOG).map_err(failed)?;
+        let range = (room.as_str(), after.saturating_add(1))..=(room.as_str(), u64::MAX);
+        let rows = log.range(range).map_err(failed)?.map(|row| {
+            let (key, value) = row.map_err(failed)?;
+            let (time_us, event) = value.value();
+            Ok(LogRow { offset: key.value().1, time_us, event: event.to_vec() })
+        });
+        rows.collect()
+    }
+
+    /// Forgets a room and all its events.
+    pub fn forget(&self, room: &RoomId) -> Result<(), BackendError> {
+        self.0.open_table(ROOMS).map_err(failed)?.remove(room.as_str()).map_err(failed)?;
+        let mut log = self.0.open_table(LOG).map_err(failed)?;
+        let range = (room.as_str(), 0)..=(room.as_str(), u64::MAX);
+        log.retain_in(range, |_, _| false).map_err(failed)
+    }
+
+    pub fn commit(self) -> Result<(), BackendError> {
+        self.0.commit().map_err(failed)
+    }
+}

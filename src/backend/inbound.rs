@@ -1,0 +1,131 @@
+//! What the node hears from its broker, on the way to the dispatcher: a queue bounded by bytes.
+//!
+//! The sender never blocks, because it runs inside the broker connection's own task. What does not fit is dropped and
+//! remembered: the dispatcher is told, and reads every room's stream again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::chat::{Envelope, RoomId};
+use crate::telemetry::Metrics;
+
+/// Roughly what an item costs beside its payload.
+const ITEM_BYTES: usize = 128;
+
+/// One thing heard.
+#[derive(Debug)]
+pub enum Heard {
+    /// A room's event, as the broker sent it.
+    Raw { room: RoomId, bytes: Bytes },
+    /// A room's event, decoded already.
+    Event { room: RoomId, envelope: Envelope },
+    /// Something may have been missed: every room must be caught up.
+    Interrupted,
+    /// Somebody waits until everything before this was dispatched.
+    Barrier(oneshot::Sender<()>),
+}
+
+impl Heard {
+    fn cost(&self) -> usize {
+        ITEM_BYTES
+            + match self {
+                Self::Raw { bytes, .. } => bytes.len(),
+                Self::Event { envelope, .. } => match &envelope.event.kind {
+                    crate::chat::EventKind::Message { text } => text.len(),
+                    _ => 0,
+                },
+                Self::Interrupted | Self::Barrier(_) => 0,
+            }
+    }
+}
+
+/// The broker's end.
+#[derive(Clone)]
+pub struct InboundSender {
+    items: mpsc::UnboundedSender<Heard>,
+    shared: Arc<Shared>,
+}
+
+/// The dispatcher's end.
+pub struct Inbound {
+    items: mpsc::UnboundedReceiver<Heard>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    overflowed: AtomicBool,
+    metrics: Arc<Metrics>,
+}
+
+/// A queue that holds at most `bytes_max` bytes.
+pub fn inbound(bytes_max: usize, metrics: Arc<Metrics>) -> (InboundSender, Inbound) {
+    // The channel itself is unbounded; the byte count in front of it is the bound.
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared { bytes: AtomicUsize::new(0), bytes_max, overflowed: AtomicBool::new(false), metrics });
+    (InboundSender { items: sender, shared: shared.clone() }, Inbound { items: receiver, shared })
+}
+
+impl InboundSender {
+    /// Hands something over, or drops it and has every room caught up.
+    pub fn send(&self, heard: Heard) {
+        let cost = heard.cost();
+        let before = self.shared.bytes.fetch_add(cost, Ordering::Relaxed);
+        let fits = before + cost <= self.shared.bytes_max || matches!(heard, Heard::Interrupted | Heard::Barrier(_));
+        if !fits {
+            self.shared.bytes.fetch_sub(cost, Ordering::Relaxed);
+            self.shared.metrics.bus_dropped_total.inc();
+            self.shared.overflowed.store(true, Ordering::Release);
+            return;
+        }
+        self.shared.metrics.bus_queue_bytes.add(cost as i64);
+        // The dispatcher ends only with the node.
+        let _ = self.items.send(heard);
+    }
+}
+
+impl Inbound {
+    /// The next thing heard; `None` when the broker is gone for good.
+    pub async fn next(&mut self) -> Option<Heard> {
+        // What was dropped lies behind what is queued: it is reported as soon as the queue has run empty, and again when
+        // more is dropped.
+        if self.items.is_empty() && self.shared.overflowed.swap(false, Ordering::AcqRel) {
+            return Some(Heard::Interrupted);
+        }
+        let heard = self.items.recv().await?;
+        let cost = heard.cost();
+        self.shared.bytes.fetch_sub(cost, Ordering::Relaxed);
+        self.shared.metrics.bus_queue_bytes.sub(cost as i64);
+        Some(heard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(length: usize) -> Heard {
+        Heard::Raw { room: RoomId::parse("red").unwrap(), bytes: vec![b'x'; length].into() }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_dropped_counted_and_caught_up() {
+        let metrics = Arc::new(Metrics::new());
+        let (sender, mut inbound) = inbound(1_000, metrics.clone());
+        for _ in 0..10 {
+            sender.send(raw(300));
+        }
+        assert_eq!(metrics.bus_dropped_total.get(), 8);
+        assert!(metrics.bus_queue_bytes.get() <= 1_000);
+        assert!(matches!(inbound.next().await, Some(Heard::Raw { .. })));
+        assert!(matches!(inbound.next().await, Some(Heard::Raw { .. })));
+        assert!(matches!(inbound.next().await, Some(Heard::Interrupted)));
+        sender.send(raw(300));
+        assert!(matches!(inbound.next().await, Some(Heard::Raw { .. })));
+        assert_eq!(metrics.bus_queue_bytes.get(), 0);
+    }
+}

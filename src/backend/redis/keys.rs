@@ -1,0 +1,114 @@
+//! Every key and channel name, and nowhere else. `docs/BROKER.md` explains them to operators.
+//!
+//! The part in braces is the hash tag: all keys that one script touches share it, so that they live in one cluster slot.
+
+use crate::chat::{Nickname, RoomId};
+
+/// Nicknames are spread over this many sets, so that no single key is hot.
+const NICKNAME_SETS: u32 = 256;
+
+#[derive(Clone)]
+pub struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// Set of nicknames in use, one of 256 by the name's hash.
+    pub fn nickname_set(&self, nickname: &Nickname) -> String {
+        format!("{}nicks:{{{:02x}}}", self.prefix, fnv1a(nickname.as_str()) % NICKNAME_SETS)
+    }
+
+    /// Hash: who holds a nickname.
+    pub fn nickname(&self, nickname: &Nickname) -> String {
+        format!("{}nick:{{{nickname}}}", self.prefix)
+    }
+
+    /// Hash: epoch and top offset of a room's stream.
+    pub fn room(&self, room: &RoomId) -> String {
+        format!("{}room:{{{room}}}", self.prefix)
+    }
+
+    /// Set of a room's members: `s:<session>`.
+    pub fn room_members(&self, room: &RoomId) -> String {
+        format!("{}room:{{{room}}}:members", self.prefix)
+    }
+
+    /// Hash: member → lease and nickname, for the sweep and for member lists.
+    pub fn room_who(&self, room: &RoomId) -> String {
+        format!("{}room:{{{room}}}:who", self.prefix)
+    }
+
+    /// Stream of a room's events; the entry ids are the offsets.
+    pub fn room_log(&self, room: &RoomId) -> String {
+        format!("{}room:{{{room}}}:log", self.prefix)
+    }
+
+    /// Channel of a room's live traffic.
+    pub fn room_channel(&self, room: &RoomId) -> String {
+        format!("{}ch:{{{room}}}", self.prefix)
+    }
+
+    /// The room of a channel; `None` for a channel of another kind.
+    pub fn room_of_channel(&self, channel: &[u8]) -> Option<RoomId> {
+        let channel = std::str::from_utf8(channel).ok()?;
+        let room = channel.strip_prefix(&self.prefix)?.strip_prefix("ch:{")?.strip_suffix('}')?;
+        RoomId::parse(room).ok()
+    }
+
+    /// Channel on which a node hears its own heartbeats.
+    pub fn heartbeat_channel(&self, bus: &str) -> String {
+        format!("{}hb:{{{bus}}}", self.prefix)
+    }
+
+    /// Set of the leases that were taken and not yet given up or swept.
+    pub fn nodes(&self) -> String {
+        format!("{}nodes", self.prefix)
+    }
+
+    /// String with TTL: a node's lease.
+    pub fn lease(&self, lease: &str) -> String {
+        format!("{}node:{{{lease}}}", self.prefix)
+    }
+
+    /// Set of what a lease's sessions hold, to be released if the node dies.
+    pub fn lease_claims(&self, lease: &str) -> String {
+        format!("{}node:{{{lease}}}:claims", self.prefix)
+    }
+
+    /// String with TTL: some node is sweeping this lease.
+    pub fn lease_sweep(&self, lease: &str) -> String {
+        format!("{}node:{{{lease}}}:sweep", self.prefix)
+    }
+}
+
+/// FNV-1a, 32 bits: stable over versions and platforms, because all nodes must agree on it.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_documented() {
+        let keys = Keys::new("ct:");
+        let room = RoomId::parse("red").unwrap();
+        assert_eq!(keys.room_members(&room), "ct:room:{red}:members");
+        assert_eq!(keys.room_of_channel(keys.room_channel(&room).as_bytes()), Some(room));
+        assert_eq!(keys.room_of_channel(b"ct:hb:{x}"), None);
+        // Known FNV-1a values: "a" is 0xe40c292c.
+        assert_eq!(keys.nickname_set(&Nickname::parse("a").unwrap()), "ct:nicks:{2c}");
+    }
+
+    #[test]
+    fn a_room_with_braces_keeps_its_name() {
+        let keys = Keys::new("ct:");
+        let room = RoomId::parse("a}b{c").unwrap();
+        assert_eq!(keys.room_of_channel(keys.room_channel(&room).as_bytes()), Some(room));
+    }
+}

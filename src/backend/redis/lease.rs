@@ -1,0 +1,226 @@
+//! The node's lease and the sweep of leases that died.
+//!
+//! A lease never comes back to life: a node that lost its own takes a new one and claims again what its sessions hold, so
+//! that a sweep of the old one, however late, does no harm.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+
+use super::super::{BackendError, Lease, Swept, encode_event};
+use super::Redis;
+use crate::chat::{Actor, Event, EventKind, Nickname, RoomId, SessionId};
+
+/// How long one survivor keeps the others from sweeping the same lease; it begins again if it needs longer.
+const SWEEP_LOCK: Duration = Duration::from_secs(10);
+/// Claims of a dead lease read at once.
+const CLAIMS_AT_ONCE: usize = 200;
+
+/// One thing held under a lease, as the claims set has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    Nickname { session: SessionId, nickname: Nickname },
+    Membership { session: SessionId, room: RoomId },
+}
+
+impl Claim {
+    /// `n <session> <nickname>` or `m <session> <room>`; the name comes last because it may contain blanks.
+    pub fn encode(&self) -> String {
+        match self {
+            Self::Nickname { session, nickname } => format!("n {:032x} {nickname}", session.as_u128()),
+            Self::Membership { session, room } => format!("m {:032x} {room}", session.as_u128()),
+        }
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ' ');
+        let (kind, session, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let session = SessionId::from_u128(u128::from_str_radix(session, 16).ok()?);
+        match kind {
+            "n" => Some(Self::Nickname { session, nickname: Nickname::parse(name).ok()? }),
+            "m" => Some(Self::Membership { session, room: RoomId::parse(name).ok()? }),
+            _ => None,
+        }
+    }
+}
+
+impl Redis {
+    pub(super) async fn renew_lease(&self) -> Result<Lease, BackendError> {
+        let began_ms = self.clock.now_ms();
+        let lease = self.lease.read().clone();
+        let mut connection = self.link.connection()?;
+        let ttl_ms = self.settings.lease.as_millis() as u64;
+        if !lease.is_empty() {
+            let mut call = self.scripts.renew.prepare_invoke();
+            call.key(self.keys.lease(&lease)).arg(&self.settings.node).arg(ttl_ms);
+            let held: bool = self.timed(call.invoke_async(&mut connection)).await?;
+            if held {
+                self.lease_is_sure_from(began_ms);
+                return Ok(Lease::Held);
+            }
+        }
+        let fresh = format!("{:032x}", self.entropy.bits());
+        let mut take = redis::pipe();
+        // The lease before its entry in the list: a listed lease without a key counts as dead.
+        take.pset_ex(self.keys.lease(&fresh), &self.settings.node, ttl_ms).ignore();
+        take.sadd(self.keys.nodes(), &fresh).ignore();
+        self.timed(take.exec_async(&mut connection)).await?;
+        *self.lease.write() = fresh;
+        self.lease_is_sure_from(began_ms);
+        Ok(Lease::Renewed)
+    }
+
+    pub(super) async fn retire_lease(&self) -> Result<(), BackendError> {
+        let lease = std::mem::take(&mut *self.lease.write());
+        self.lease_sure_until_ms.store(0, std::sync::atomic::Ordering::Release);
+        let mut connection = self.link.connection()?;
+        let left: u64 = self.timed(redis::cmd("SCARD").arg(self.keys.lease_claims(&lease)).query_async(&mut connection)).await?;
+        let mut give_up = redis::pipe();
+        give_up.del(self.keys.lease(&lease)).ignore();
+        if left == 0 {
+            // Otherwise it stays listed, and a survivor releases what is left at once.
+            give_up.srem(self.keys.nodes(), &lease).ignore();
+        }
+        self.timed(give_up.exec_async(&mut connection)).await
+    }
+
+    pub(super) async fn sweep_dead(&self) -> Result<Swept, BackendError> {
+        let mut swept = Swept::default();
+        // Right after an outage every lease looks dead, because nobody could renew it.
+        if self.link.up_for_ms() < self.settings.lease.as_millis() as u64 {
+            return Ok(swept);
+        }
+        let mut connection = self.pooled().await?;
+        let listed: Vec<String> = self.timed(redis::cmd("SMEMBERS").arg(self.keys.nodes()).query_async(&mut *connection)).await?;
+        let own = self.lease.read().clone();
+        for lease in listed.into_iter().filter(|lease| *lease != own) {
+            let alive: bool = self.timed(redis::cmd("EXISTS").arg(self.keys.lease(&lease)).query_async(&mut *connection)).await?;
+            if !alive && self.may_sweep(&lease, &mut connection).await? {
+                self.sweep_lease(&lease, &mut connection, &mut swept).await?;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Whether this survivor is the one to sweep. Only to save work: each release is harmless to repeat.
+    async fn may_sweep(&self, lease: &str, connection: &mut MultiplexedConnection) -> Result<bool, BackendError> {
+        let mut lock = redis::cmd("SET");
+        lock.arg(self.keys.lease_sweep(lease)).arg(&self.settings.node).arg("NX").arg("PX").arg(SWEEP_LOCK.as_millis() as u64);
+        let taken: Option<String> = self.timed(lock.query_async(connection)).await?;
+        Ok(taken.is_some())
+    }
+
+    async fn sweep_lease(&self, lease: &str, connection: &mut MultiplexedConnection, swept: &mut Swept) -> Result<(), BackendError> {
+        let claims_key = self.keys.lease_claims(lease);
+        loop {
+            let mut read = redis::cmd("SRANDMEMBER");
+            read.arg(&claims_key).arg(CLAIMS_AT_ONCE);
+            let claims: Vec<String> = self.timed(read.query_async(connection)).await?;
+            if claims.is_empty() {
+                break;
+            }
+            for text in &claims {
+                if let Some(claim) = Claim::decode(text) {
+                    self.sweep_claim(lease, &claim, connection, swept).await?;
+                }
+                // After the release: a crash in between leaves a claim that the next sweep finds already released.
+                self.timed(redis::cmd("SREM").arg(&claims_key).arg(text).exec_async(connection)).await?;
+            }
+        }
+        let mut forget = redis::pipe();
+        forget.srem(self.keys.nodes(), lease).ignore();
+        forget.del(self.keys.lease_sweep(lease)).ignore();
+        self.timed(forget.exec_async(connection)).await?;
+        swept.nodes += 1;
+        Ok(())
+    }
+
+    async fn sweep_claim(&self, lease: &str, claim: &Claim, connection: &mut MultiplexedConnection, swept: &mut Swept) -> Result<(), BackendError> {
+        match claim {
+            Claim::Nickname { session, nickname } => {
+                if self.free_nickname(nickname, *session, lease, connection).await? {
+                    swept.names += 1;
+                }
+            }
+            Claim::Membership { session, room } => {
+                let who: Option<String> = self
+                    .timed(redis::cmd("HGET").arg(self.keys.room_who(room)).arg(member_key(*session)).query_async(connection))
+                    .await?;
+                let nickname = who.as_deref().and_then(|who| who.split_once(' ')).and_then(|(_, name)| Nickname::parse(name).ok());
+                let actor = Actor { session: *session, nickname };
+                if self.end_membership(room, &actor, lease, connection).await?.is_some() {
+                    swept.memberships += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees a nickname held by this session under this lease (`""`: any lease); `true` if it was held so.
+    pub(super) async fn free_nickname(
+        &self,
+        nickname: &Nickname,
+        session: SessionId,
+        lease: &str,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<bool, BackendError> {
+        let mut call = self.scripts.release.prepare_invoke();
+        call.key(self.keys.nickname(nickname)).arg(session.to_string()).arg(lease);
+        let freed: i64 = self.timed(call.invoke_async(connection)).await?;
+        // Not while somebody else holds it, who put it there again.
+        if freed != 0 {
+            self.timed(redis::cmd("SREM").arg(self.keys.nickname_set(nickname)).arg(nickname.as_str()).exec_async(connection)).await?;
+        }
+        Ok(freed == 1)
+    }
+
+    /// Ends a membership owned by this lease (`""`: any lease) and announces it; the epoch and offset of the leave.
+    pub(super) async fn end_membership(
+        &self,
+        room: &RoomId,
+        who: &Actor,
+        lease: &str,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<Option<(u64, u64)>, BackendError> {
+        let event = Event::new(who.clone(), EventKind::Left);
+        let mut call = self.scripts.leave.prepare_invoke();
+        call.key(self.keys.room(room))
+            .key(self.keys.room_log(room))
+            .key(self.keys.room_members(room))
+            .key(self.keys.room_who(room))
+            .arg(self.keys.room_channel(room))
+            .arg(encode_event(&event))
+            .arg(self.settings.history_count)
+            .arg(self.fresh_epoch())
+            .arg(member_key(who.session))
+            .arg(self.settings.history_age.as_millis() as u64)
+            .arg(lease);
+        let position: Vec<u64> = self.timed(call.invoke_async(connection)).await?;
+        Ok(position.first().copied().zip(position.get(1).copied()))
+    }
+}
+
+/// How a guest session stands in a room's set of members.
+pub(super) fn member_key(session: SessionId) -> String {
+    format!("s:{session}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_come_back_whatever_the_name() {
+        let session = SessionId::from_u128(7);
+        for name in ["red", "a b  c", "ä\u{1F600}", "n 1 2"] {
+            let claims = [
+                Claim::Nickname { session, nickname: Nickname::parse(name).unwrap() },
+                Claim::Membership { session, room: RoomId::parse(name).unwrap() },
+            ];
+            for claim in claims {
+                assert_eq!(Claim::decode(&claim.encode()), Some(claim));
+            }
+        }
+        assert_eq!(Claim::decode("x 1 2"), None);
+    }
+}

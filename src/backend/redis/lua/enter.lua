@@ -1,0 +1,27 @@
+-- Makes a session a member of a room and announces it.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who.
+-- ARGV: 1 channel, 2 payload (the join), 3 keep, 4 fresh epoch, 5 member, 6 who value,
+--       7 'join' | 'restore', 8 epoch the node knows, or '' (restore only).
+-- Returns {epoch, offset, time_us, members, announced (1 or 0)}; without an announcement the position is the room's
+-- present one. A restored member is announced only if it was missing from a stream the node knows: then the others saw it
+-- leave. In a new stream nobody saw anything.
+local added = redis.call('SADD', KEYS[3], ARGV[5])
+redis.call('HSET', KEYS[4], ARGV[5], ARGV[6])
+local members = redis.call('SCARD', KEYS[3])
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+local announce = added == 1 and (ARGV[7] == 'join' or (epoch and epoch == ARGV[8]))
+local position
+if announce or (not epoch and ARGV[7] == 'join') then
+  position = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+  announce = true
+else
+  if not epoch then
+    epoch = ARGV[4]
+    redis.call('HSET', KEYS[1], 'epoch', epoch)
+    redis.call('DEL', KEYS[2])
+  end
+  position = {epoch, tonumber(redis.call('HGET', KEYS[1], 'top') or '0'), '0'}
+end
+redis.call('PERSIST', KEYS[1])
+redis.call('PERSIST', KEYS[2])
+return {position[1], position[2], position[3], members, announce and 1 or 0}

@@ -1,0 +1,85 @@
+//! Why a session ends: one numbered table. The dialects put the notice into their words, WebSocket takes the code.
+
+/// Why the server ends a session, or that the peer did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer closed or vanished; nothing is left to say to it.
+    PeerGone,
+    /// The peer read more slowly than its mailbox allows.
+    SlowReader,
+    /// The stream cannot be cut into messages any more.
+    Unframeable,
+    /// A message was longer than the dialect allows and cannot be skipped.
+    FrameTooLong,
+    /// Too many malformed messages in a row.
+    TooManyStrikes,
+    /// Nothing was heard from the peer for the keep-alive time.
+    Silent,
+    /// The listener has as many connections as allowed.
+    TooManyConnections,
+    /// The first message was of a dialect that this server does not speak.
+    UnknownDialect,
+    /// While this node was cut off, another session took the nickname.
+    NicknameLost,
+    /// The node is going away; another replica is there.
+    Restart,
+}
+
+impl CloseReason {
+    pub const ALL: [Self; 10] = [
+        Self::PeerGone,
+        Self::SlowReader,
+        Self::Unframeable,
+        Self::FrameTooLong,
+        Self::TooManyStrikes,
+        Self::Silent,
+        Self::TooManyConnections,
+        Self::UnknownDialect,
+        Self::NicknameLost,
+        Self::Restart,
+    ];
+
+    /// The stable label, for logs and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::PeerGone => "peer_gone",
+            Self::SlowReader => "slow_reader",
+            Self::Unframeable => "unframeable",
+            Self::FrameTooLong => "frame_too_long",
+            Self::TooManyStrikes => "too_many_strikes",
+            Self::Silent => "silent",
+            Self::TooManyConnections => "too_many_connections",
+            Self::UnknownDialect => "unknown_dialect",
+            Self::NicknameLost => "nickname_lost",
+            Self::Restart => "restart",
+        }
+    }
+
+    /// The WebSocket close code (RFC 6455, section 7.4.1, and the IANA registry for 1012 and 1013).
+    pub fn websocket_code(self) -> u16 {
+        match self {
+            Self::PeerGone => 1000,
+            Self::Unframeable => 1002,
+            Self::UnknownDialect => 1003,
+            Self::SlowReader | Self::TooManyStrikes | Self::Silent | Self::NicknameLost => 1008,
+            Self::FrameTooLong => 1009,
+            Self::Restart => 1012,
+            Self::TooManyConnections => 1013,
+        }
+    }
+
+    /// The sentence told to the peer, `None` where there is no one to tell or the last reply said it already.
+    pub fn notice(self) -> Option<&'static str> {
+        match self {
+            Self::PeerGone | Self::FrameTooLong => None,
+            Self::SlowReader => Some("Messages were not read fast enough"),
+            Self::Unframeable => Some("The stream cannot be understood"),
+            Self::TooManyStrikes => Some("Too many malformed messages"),
+            Self::Silent => Some("Nothing was heard from you"),
+            Self::TooManyConnections => Some("Too many connections"),
+            Self::UnknownDialect => Some("This protocol is not spoken here"),
+            Self::NicknameLost => Some("Your nickname was taken while the server was cut off"),
+            Self::Restart => Some("The server is restarting, connect again"),
+        }
+    }
+}

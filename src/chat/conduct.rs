@@ -1,0 +1,15 @@
+//! How the sessions of a dialect converse. The service obeys these, whatever the dialect's name.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conduct {
+    /// Nothing but a login is possible before a login.
+    pub login_first: bool,
+    /// A nickname, once set, stays for the connection's life.
+    pub login_once: bool,
+    /// A login with a nickname that another session holds succeeds, and the claim is repeated at each join.
+    pub login_tolerates_clash: bool,
+    /// The session is in one room at a time: joining another leaves the first.
+    pub single_room: bool,
+    /// The session sees its own leaving as an event, in its place among the room's events.
+    pub sees_own_leaving: bool,
+}

@@ -1,0 +1,22 @@
+//! The domain: names, commands, events, positions, refusals and the pure rules about them.
+//!
+//! Owns the words every other layer speaks. Refuses to know sockets, runtimes, brokers and encodings: no tokio, no
+//! redis, no JSON here, so that every rule can be tested as a plain function.
+
+mod bucket;
+mod close;
+mod command;
+mod conduct;
+mod event;
+mod names;
+mod position;
+mod refusal;
+
+pub use bucket::TokenBucket;
+pub use close::CloseReason;
+pub use command::{Command, Reply, RoomRef, TimeRange};
+pub use conduct::Conduct;
+pub use event::{Actor, Envelope, Event, EventKind, SessionId};
+pub use names::{NameFault, Nickname, RoomId};
+pub use position::{Epoch, Position};
+pub use refusal::{Fault, Refusal};

@@ -1,0 +1,136 @@
+//! Why a request was not carried out: one numbered table, which the dialects translate into their own words.
+
+use super::Nickname;
+
+/// Whose move it is after a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The request breaks the protocol; sending it again cannot help. Repeated, it costs the connection.
+    Malformed,
+    /// The request is well-formed, but does not fit the state of things.
+    Request,
+    /// The client asks too often or too much; later it may work.
+    Pace,
+    /// The service cannot do it now; the client may try again.
+    Service,
+}
+
+/// A refused request. Numbers are stable: logs, metrics and documents use them, dialects never match on text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the message is no JSON object")]
+    NotAnObject,
+    #[error("the request names no action")]
+    ActionMissing,
+    #[error("the action is unknown")]
+    ActionUnknown,
+    #[error("the parameter {0} is missing")]
+    ParameterMissing(&'static str),
+    #[error("the parameter {0} is invalid")]
+    ParameterInvalid(&'static str),
+    #[error("the room name {0:?} is invalid")]
+    RoomNameInvalid(String),
+    #[error("the nickname is invalid")]
+    NicknameInvalid,
+    #[error("the date {0:?} is invalid")]
+    DateInvalid(String),
+    #[error("the frame is longer than allowed")]
+    FrameTooLong,
+    #[error("the text is longer than allowed")]
+    TextTooLong,
+    #[error("a nickname is needed first")]
+    LoginRequired,
+    #[error("the session is logged in as {0}")]
+    AlreadyLoggedIn(Nickname),
+    #[error("the nickname is held by another session")]
+    NicknameInUse,
+    #[error("the session is in the room already")]
+    AlreadyJoined,
+    #[error("the room does not exist")]
+    RoomNotFound,
+    #[error("the session is not in the room")]
+    NotJoined,
+    #[error("the session is not in the room it wants to leave")]
+    NothingToLeave,
+    #[error("the session is in no room")]
+    NoCurrentRoom,
+    #[error("the session is in as many rooms as allowed")]
+    TooManyRooms,
+    #[error("requests come faster than allowed")]
+    TooManyRequests,
+    #[error("the broker cannot be reached")]
+    Unavailable,
+}
+
+/// (number, label for logs and metrics, whose move it is) of every refusal, in the order of the enum.
+const TABLE: &[(u16, &str, Fault)] = &[
+    (100, "not_an_object", Fault::Malformed),
+    (101, "action_missing", Fault::Malformed),
+    (102, "action_unknown", Fault::Malformed),
+    (103, "parameter_missing", Fault::Malformed),
+    (104, "parameter_invalid", Fault::Malformed),
+    (105, "room_name_invalid", Fault::Malformed),
+    (106, "nickname_invalid", Fault::Malformed),
+    (107, "date_invalid", Fault::Malformed),
+    (108, "frame_too_long", Fault::Malformed),
+    (200, "text_too_long", Fault::Request),
+    (201, "login_required", Fault::Request),
+    (202, "already_logged_in", Fault::Request),
+    (203, "nickname_in_use", Fault::Request),
+    (204, "already_joined", Fault::Request),
+    (205, "room_not_found", Fault::Request),
+    (206, "not_joined", Fault::Request),
+    (207, "nothing_to_leave", Fault::Request),
+    (208, "no_current_room", Fault::Request),
+    (300, "too_many_rooms", Fault::Pace),
+    (301, "too_many_requests", Fault::Pace),
+    (400, "unavailable", Fault::Service),
+];
+
+impl Refusal {
+    fn row(&self) -> &'static (u16, &'static str, Fault) {
+        let index = match self {
+            Self::NotAnObject => 0,
+            Self::ActionMissing => 1,
+            Self::ActionUnknown => 2,
+            Self::ParameterMissing(_) => 3,
+            Self::ParameterInvalid(_) => 4,
+            Self::RoomNameInvalid(_) => 5,
+            Self::NicknameInvalid => 6,
+            Self::DateInvalid(_) => 7,
+            Self::FrameTooLong => 8,
+            Self::TextTooLong => 9,
+            Self::LoginRequired => 10,
+            Self::AlreadyLoggedIn(_) => 11,
+            Self::NicknameInUse => 12,
+            Self::AlreadyJoined => 13,
+            Self::RoomNotFound => 14,
+            Self::NotJoined => 15,
+            Self::NothingToLeave => 16,
+            Self::NoCurrentRoom => 17,
+            Self::TooManyRooms => 18,
+            Self::TooManyRequests => 19,
+            Self::Unavailable => 20,
+        };
+        &TABLE[index]
+    }
+
+    /// The stable number of this refusal.
+    pub fn number(&self) -> u16 {
+        self.row().0
+    }
+
+    /// The stable label of this refusal, for logs and metrics.
+    pub fn label(&self) -> &'static str {
+        self.row().1
+    }
+
+    pub fn fault(&self) -> Fault {
+        self.row().2
+    }
+
+    /// Every label there is, in the order of the table.
+    pub fn labels() -> impl Iterator<Item = &'static str> {
+        TABLE.iter().map(|row| row.1)
+    }
+}

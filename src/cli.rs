@@ -1,0 +1,173 @@
+//! The command line: subcommands, flags, what is printed at the start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{self, Config, Overrides};
+use crate::node::Node;
+use crate::telemetry::logs;
+
+/// A horizontally scalable chat gateway: several chat protocols on one namespace, any number of replicas on one Redis.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+    #[command(flatten)]
+    serve: Settings,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    /// Run a gateway node (the default).
+    Serve(Settings),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say whether the configuration is good, without starting anything.
+    Check(Settings),
+    /// Print the whole default configuration as TOML.
+    Default,
+    /// Print the reference of every setting as Markdown.
+    Doc,
+}
+
+#[derive(Args)]
+struct Settings {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Redis that the nodes share; without it the embedded store is used.
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// Directory of the embedded store, or `none` to keep everything in memory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Any setting, for example `listen.http=127.0.0.1:8081`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+impl Settings {
+    fn load(self) -> anyhow::Result<Config> {
+        let named = [("storage.redis", self.redis), ("storage.data_dir", self.data_dir)];
+        let mut sets: Vec<(String, String)> =
+            named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        for set in self.sets {
+            let (key, value) = set.split_once('=').ok_or_else(|| config::ConfigError::BadSet(set.clone()))?;
+            sets.push((key.to_owned(), value.to_owned()));
+        }
+        Ok(config::load(&Overrides { file: self.config, sets }, std::env::vars())?)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crosstalk: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        None => serve(cli.serve.load()?),
+        Some(Subcommands::Serve(settings)) => serve(settings.load()?),
+        Some(Subcommands::Config(ConfigCommand::Check(settings))) => {
+            settings.load()?;
+            println!("The configuration is good.");
+            Ok(())
+        }
+        Some(Subcommands::Config(ConfigCommand::Default)) => {
+            print!("{}", config::default_file());
+            Ok(())
+        }
+        Some(Subcommands::Config(ConfigCommand::Doc)) => {
+            print!("{}", config::reference_page());
+            Ok(())
+        }
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    logs::install(&config.log.level, config.log.format)?;
+    raise_descriptor_limit(config.limits.connections);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Before the start, so that a signal during it is not lost.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let embedded = config.storage.redis.is_empty();
+        let node = Node::start(config).await?;
+        for (listener, address) in &node.addresses {
+            tracing::info!(listener, address = %address, "listening");
+        }
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), backend = if embedded { "embedded" } else { "redis" }, "ready");
+        greet(&node.addresses);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("going away");
+        tokio::select! {
+            () = node.stop() => tracing::info!("gone"),
+            _ = terminate.recv() => tracing::warn!("second signal, going at once"),
+            _ = interrupt.recv() => tracing::warn!("second signal, going at once"),
+        }
+        Ok(())
+    })
+}
+
+/// Tells a person what to try next.
+fn greet(addresses: &[(&'static str, SocketAddr)]) {
+    let reachable = |name: &str| {
+        let (_, address) = addresses.iter().find(|(listener, _)| *listener == name)?;
+        let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+        Some(if host.contains(':') { format!("[{host}]:{}", address.port()) } else { format!("{host}:{}", address.port()) })
+    };
+    println!("Crosstalk {} is ready.", env!("CARGO_PKG_VERSION"));
+    if let Some(http) = reachable("http") {
+        println!("  web page   http://{http}/");
+        println!("  try        websocat ws://{http}/chat/action   and type   {{\"action\":\"JOIN ROOM\",\"room_id\":\"red\"}}");
+    }
+    if let Some(action) = reachable("action") {
+        println!("  action     ws://{action}/chat");
+    }
+    for (name, label) in [("action_tcp", "action, TCP"), ("detect_tcp", "any, TCP")] {
+        if let Some(address) = reachable(name) {
+            println!("  {label:<10} {address}");
+        }
+    }
+    if let Some(pychat) = reachable("pychat") {
+        let (host, port) = pychat.rsplit_once(':').unwrap_or((&pychat, ""));
+        println!("  pychat     {pychat}   try: nc -C {host} {port}   and type   LOGIN alice   and   JOIN red");
+    }
+    if let Some(admin) = reachable("admin") {
+        println!("  admin      http://{admin}/metrics   /readyz   /livez");
+    }
+}
+
+/// Every connection is a descriptor; the usual soft limit of 1,024 is far below what is configured.
+fn raise_descriptor_limit(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Some for the store, the broker and the listeners.
+    let wanted = connections as u64 + 256;
+    let granted = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)).max(limit.current.unwrap_or(0));
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(granted), maximum: limit.maximum }) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    } else if granted < wanted {
+        tracing::info!(granted, wanted, "fewer files may be open than limits.connections asks for");
+    }
+}

@@ -1,0 +1,293 @@
+//! What waits to be written to one connection: a queue bounded by bytes.
+//!
+//! A reply and the events that its request caused arrive by different ways: the reply from the broker's answer, the
+//! events from the subscription. While a request is in flight, the session's own event and all that follow it wait, so
+//! that a client always sees the reply first.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::chat::CloseReason;
+use crate::telemetry::Metrics;
+
+/// The most that one write takes out of the queue.
+const BATCH_BYTES: usize = 64 * 1024;
+
+pub struct Mailbox {
+    state: Mutex<State>,
+    /// Something to write, or the end.
+    wake_writer: Notify,
+    /// Room was made, or the end.
+    drained: Notify,
+    bytes_max: usize,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Bytes>,
+    /// Own events, and what came after them, until the reply to the request in flight is queued.
+    held: VecDeque<Bytes>,
+    /// Bytes in both queues.
+    bytes: usize,
+    awaiting_reply: bool,
+    closed: Option<CloseReason>,
+    /// No more will be queued; the writer ends when it has written the rest.
+    finished: bool,
+}
+
+/// What the writer has to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// Write these bytes, in order.
+    Batch(Vec<Bytes>),
+    /// All is written and no more will come.
+    Finished,
+}
+
+impl Mailbox {
+    /// A mailbox that closes its session when more than `bytes_max` bytes wait.
+    pub fn new(bytes_max: usize, metrics: Arc<Metrics>) -> Self {
+        Self { state: Mutex::default(), wake_writer: Notify::new(), drained: Notify::new(), bytes_max, metrics }
+    }
+
+    /// A request is being carried out; its reply will come by [`Mailbox::reply`].
+    pub fn await_reply(&self) {
+        self.state.lock().awaiting_reply = true;
+    }
+
+    /// Queues a message that answers the request in flight.
+    pub fn reply(&self, bytes: Bytes) {
+        self.put(bytes, |state, bytes| state.queue.push_back(bytes));
+    }
+
+    /// The request in flight is answered: what waited for it follows.
+    pub fn replied(&self) {
+        let mut state = self.state.lock();
+        state.awaiting_reply = false;
+        let held = std::mem::take(&mut state.held);
+        if !held.is_empty() {
+            state.queue.extend(held);
+            drop(state);
+            self.wake_writer.notify_one();
+        }
+    }
+
+    /// Queues a room's event. `own` marks an event that this session's request caused.
+    pub fn event(&self, bytes: Bytes, own: bool) {
+        self.put(bytes, |state, bytes| {
+            if state.awaiting_reply && (own || !state.held.is_empty()) {
+                state.held.push_back(bytes);
+            } else {
+                state.queue.push_back(bytes);
+            }
+        });
+    }
+
+    fn put(&self, bytes: Bytes, place: impl FnOnce(&mut State, Bytes)) {
+        let mut state = self.state.lock();
+        if state.finished || state.closed.is_some() {
+            return;
+        }
+        let length = bytes.len();
+        if state.bytes + length > self.bytes_max {
+            drop(state);
+            self.close(CloseReason::SlowReader);
+            return;
+        }
+        state.bytes += length;
+        self.metrics.mailbox_bytes.add(length as i64);
+        place(&mut state, bytes);
+        drop(state);
+        self.wake_writer.notify_one();
+    }
+
+    /// Ends the session: what waits is dropped if the peer does not read, the first reason given counts.
+    pub fn close(&self, reason: CloseReason) {
+        let mut state = self.state.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        state.closed = Some(reason);
+        if reason == CloseReason::SlowReader {
+            self.forget(&mut state);
+        }
+        drop(state);
+        self.wake_writer.notify_one();
+        self.drained.notify_waiters();
+    }
+
+    /// Why the session is to end, if it is.
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.state.lock().closed
+    }
+
+    /// Waits until the session is to end.
+    pub async fn until_closed(&self) -> CloseReason {
+        loop {
+            let drained = self.drained.notified();
+            if let Some(reason) = self.closed() {
+                return reason;
+            }
+            drained.await;
+        }
+    }
+
+    /// The last message, past every limit; nothing is queued after it.
+    pub fn finish(&self, last: impl IntoIterator<Item = Bytes>) {
+        let mut state = self.state.lock();
+        let held = std::mem::take(&mut state.held);
+        state.queue.extend(held);
+        for bytes in last {
+            state.bytes += bytes.len();
+            self.metrics.mailbox_bytes.add(bytes.len() as i64);
+            state.queue.push_back(bytes);
+        }
+        state.finished = true;
+        drop(state);
+        self.wake_writer.notify_one();
+    }
+
+    /// Waits until at most half of the limit is in use, so that a long answer is paced by its reader; `false` when the
+    /// session ended meanwhile.
+    pub async fn until_roomy(&self) -> bool {
+        loop {
+            let drained = self.drained.notified();
+            {
+                let state = self.state.lock();
+                if state.closed.is_some() || state.finished {
+                    return false;
+                }
+                if state.bytes <= self.bytes_max / 2 {
+                    return true;
+                }
+            }
+            drained.await;
+        }
+    }
+
+    /// Takes what waits, up to one write's worth. For the one writer of the connection.
+    pub async fn outgoing(&self) -> Outgoing {
+        loop {
+            if let Some(outgoing) = self.take() {
+                return outgoing;
+            }
+            self.wake_writer.notified().await;
+        }
+    }
+
+    fn take(&self) -> Option<Outgoing> {
+        let mut state = self.state.lock();
+        if state.queue.is_empty() {
+            state.queue = VecDeque::new();
+            return state.finished.then_some(Outgoing::Finished);
+        }
+        let mut batch = Vec::new();
+        let mut taken = 0;
+        while let Some(bytes) = state.queue.pop_front() {
+            taken += bytes.len();
+            batch.push(bytes);
+            if taken >= BATCH_BYTES {
+                break;
+            }
+        }
+        state.bytes -= taken;
+        self.metrics.mailbox_bytes.sub(taken as i64);
+        drop(state);
+        self.drained.notify_waiters();
+        Some(Outgoing::Batch(batch))
+    }
+
+    fn forget(&self, state: &mut State) {
+        self.metrics.mailbox_bytes.sub(state.bytes as i64);
+        state.bytes = 0;
+        state.queue = VecDeque::new();
+        state.held = VecDeque::new();
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        let mut state = std::mem::take(self.state.get_mut());
+        self.forget(&mut state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mailbox(bytes_max: usize) -> Mailbox {
+        Mailbox::new(bytes_max, Arc::new(Metrics::new()))
+    }
+
+    fn taken(mailbox: &Mailbox) -> Vec<Bytes> {
+        match mailbox.take() {
+            Some(Outgoing::Batch(batch)) => batch,
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_reply_comes_before_the_events_it_caused_and_after_those_before() {
+        let mailbox = mailbox(100);
+        mailbox.await_reply();
+        mailbox.event("earlier".into(), false);
+        mailbox.event("own".into(), true);
+        mailbox.event("later".into(), false);
+        assert_eq!(taken(&mailbox), ["earlier"]);
+        mailbox.reply("reply".into());
+        mailbox.replied();
+        assert_eq!(taken(&mailbox), ["reply", "own", "later"]);
+        mailbox.event("own again".into(), true);
+        assert_eq!(taken(&mailbox), ["own again"], "nothing is held without a request in flight");
+    }
+
+    #[test]
+    fn a_full_mailbox_closes_its_session_and_frees_its_bytes() {
+        let mailbox = mailbox(10);
+        mailbox.event("12345".into(), false);
+        mailbox.await_reply();
+        mailbox.event("1234".into(), true);
+        assert_eq!(mailbox.closed(), None);
+        assert_eq!(mailbox.metrics.mailbox_bytes.get(), 9);
+        mailbox.event("12".into(), false);
+        assert_eq!(mailbox.closed(), Some(CloseReason::SlowReader));
+        assert_eq!(mailbox.metrics.mailbox_bytes.get(), 0);
+        mailbox.event("more".into(), false);
+        assert_eq!(taken(&mailbox), Vec::<Bytes>::new());
+        mailbox.finish(["last words, longer than the limit".into()]);
+        assert_eq!(taken(&mailbox).len(), 1);
+        assert_eq!(mailbox.take(), Some(Outgoing::Finished));
+    }
+
+    #[test]
+    fn one_write_takes_a_bounded_batch() {
+        let mailbox = mailbox(1_000_000);
+        for _ in 0..10 {
+            mailbox.event(vec![b'x'; 30_000].into(), false);
+        }
+        assert_eq!(taken(&mailbox).len(), 3);
+        assert_eq!(mailbox.metrics.mailbox_bytes.get(), 7 * 30_000);
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_waits_for_its_reader() {
+        let mailbox = Arc::new(mailbox(10));
+        mailbox.reply("12345678".into());
+        let waiting = tokio::spawn({
+            let mailbox = mailbox.clone();
+            async move { mailbox.until_roomy().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        taken(&mailbox);
+        assert!(waiting.await.unwrap());
+        mailbox.close(CloseReason::Restart);
+        assert!(!mailbox.until_roomy().await);
+    }
+}

@@ -1,0 +1,339 @@
+//! Rooms with local members. Two locks, always taken in this order: the shard (which rooms exist), the room (who is in it).
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{Mailbox, RoomStream, Step};
+use crate::chat::{Envelope, Epoch, EventKind, Position, RoomId, SessionId};
+use crate::telemetry::Metrics;
+use crate::wire::{Fanout, WireFormat};
+
+const SHARDS: usize = 64;
+
+/// Asks for a room's traffic with its first local member and gives it up with the last.
+///
+/// The hub calls these under the room's shard lock, so that the order of calls is the order of what happened; the calls
+/// must not block, and their effects must come about in the order of the calls.
+pub trait Interest: Send + Sync {
+    /// The receiver gets `true` once the room's traffic is sure to arrive; an error or `false` means it will not.
+    fn begin(&self, room: &RoomId) -> oneshot::Receiver<bool>;
+    fn end(&self, room: &RoomId);
+}
+
+/// A session as a member of a room on this node.
+pub struct LocalMember {
+    pub session: SessionId,
+    pub mailbox: Arc<Mailbox>,
+    pub format: WireFormat,
+}
+
+/// What [`Hub::enter`] began.
+pub struct Arrival {
+    /// To be awaited before the broker is told of the new member; `None` when traffic flows already.
+    pub ready: Option<oneshot::Receiver<bool>>,
+}
+
+/// How a departure ends.
+pub enum Departure {
+    /// The member is out.
+    Done,
+    /// The member is out once its own leaving was delivered to it.
+    Pending(oneshot::Receiver<()>),
+}
+
+/// What became of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// It went to this many mailboxes.
+    To(usize),
+    /// It was known, or nobody here is in that room, or the room is being caught up anyway.
+    Ignored,
+    /// Something before it is missing; the caller is to catch the room up from this position.
+    CatchUpFrom(Position),
+}
+
+pub struct Hub {
+    shards: Vec<Mutex<HashMap<RoomId, Arc<Room>>>>,
+    hasher: RandomState,
+    interest: Arc<dyn Interest>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct Room {
+    state: Mutex<RoomState>,
+    /// Traffic was once confirmed; after that, losses are the broker's to repair.
+    ready: AtomicBool,
+}
+
+#[derive(Default)]
+struct RoomState {
+    stream: RoomStream,
+    members: Vec<Entry>,
+    /// Somebody reads the stream; live events are not delivered until that is done.
+    catching_up: bool,
+    /// The newest event heard while catching up.
+    heard: Option<Position>,
+}
+
+struct Entry {
+    member: LocalMember,
+    phase: Phase,
+}
+
+enum Phase {
+    /// Entering: nothing is delivered before its own join.
+    Joining,
+    Active,
+    /// Gets everything up to and including this position.
+    Leaving { last: Position, done: Option<oneshot::Sender<()>> },
+}
+
+impl Hub {
+    pub fn new(interest: Arc<dyn Interest>, metrics: Arc<Metrics>) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, hasher: RandomState::new(), interest, metrics }
+    }
+
+    fn shard(&self, room: &RoomId) -> &Mutex<HashMap<RoomId, Arc<Room>>> {
+        &self.shards[self.hasher.hash_one(room) as usize % SHARDS]
+    }
+
+    fn room(&self, room: &RoomId) -> Option<Arc<Room>> {
+        self.shard(room).lock().get(room).cloned()
+    }
+
+    /// Places a session in a room; it gets nothing until its own join arrives or [`Hub::entered`] says so.
+    pub fn enter(&self, id: &RoomId, member: LocalMember) -> Arrival {
+        let mut shard = self.shard(id).lock();
+        let room = shard.entry(id.clone()).or_insert_with(|| {
+            self.metrics.rooms.inc();
+            Arc::default()
+        });
+        room.state.lock().members.push(Entry { member, phase: Phase::Joining });
+        let ready = (!room.ready.load(Ordering::Acquire)).then(|| self.interest.begin(id));
+        Arrival { ready }
+    }
+
+    /// The room's traffic is known to arrive.
+    pub fn confirm(&self, id: &RoomId) {
+        if let Some(room) = self.room(id) {
+            room.ready.store(true, Ordering::Release);
+        }
+    }
+
+    /// The broker accepted the member at this position. `repeated`: it had accepted it before, so that no new join will
+    /// be heard.
+    pub fn entered(&self, id: &RoomId, session: SessionId, position: Position, repeated: bool) {
+        let Some(room) = self.room(id) else { return };
+        let mut state = room.state.lock();
+        state.stream.begin_at(position);
+        if repeated && let Some(entry) = state.entry(session) {
+            entry.phase = Phase::Active;
+        }
+    }
+
+    /// Takes a session out at once.
+    pub fn remove(&self, id: &RoomId, session: SessionId) {
+        if let Some(room) = self.room(id) {
+            room.state.lock().members.retain(|entry| entry.member.session != session);
+            self.reap(id);
+        }
+    }
+
+    /// Takes a session out once everything up to its own leaving, at `last`, was delivered to it.
+    pub fn remove_after(&self, id: &RoomId, session: SessionId, last: Position) -> Departure {
+        let Some(room) = self.room(id) else { return Departure::Done };
+        let mut state = room.state.lock();
+        if state.stream.delivered().is_some_and(|delivered| reached(delivered, last)) {
+            drop(state);
+            self.remove(id, session);
+            return Departure::Done;
+        }
+        let Some(entry) = state.entry(session) else { return Departure::Done };
+        let (done, pending) = oneshot::channel();
+        entry.phase = Phase::Leaving { last, done: Some(done) };
+        Departure::Pending(pending)
+    }
+
+    /// Hands an event to the room's members here.
+    pub fn deliver(&self, id: &RoomId, envelope: &Envelope) -> Delivered {
+        let Some(room) = self.room(id) else { return Delivered::Ignored };
+        let mut state = room.state.lock();
+        if state.catching_up {
+            state.heard = Some(envelope.position);
+            return Delivered::Ignored;
+        }
+        let delivered = match state.stream.accept(envelope.position) {
+            Step::Deliver => Delivered::To(self.fan_out(id, &mut state, envelope)),
+            Step::Duplicate => {
+                self.metrics.duplicates_total.inc();
+                Delivered::Ignored
+            }
+            Step::Missed => {
+                state.heard = Some(envelope.position);
+                state.begin_catch_up().map_or(Delivered::Ignored, Delivered::CatchUpFrom)
+            }
+        };
+        self.reap_if_empty(id, state);
+        delivered
+    }
+
+    /// The rooms with local members.
+    pub fn rooms(&self) -> Vec<RoomId> {
+        self.shards.iter().flat_map(|shard| shard.lock().keys().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// The epoch of a room's stream as its members here know it.
+    pub fn epoch(&self, id: &RoomId) -> Option<Epoch> {
+        let room = self.room(id)?;
+        let delivered = room.state.lock().stream.delivered();
+        delivered.map(|position| position.epoch)
+    }
+
+    /// Stops live delivery for a room until [`Hub::caught_up`]; says from where the stream is to be read. `None` when
+    /// somebody does it already, or nothing was ever delivered.
+    pub fn begin_catch_up(&self, id: &RoomId) -> Option<Position> {
+        self.room(id)?.state.lock().begin_catch_up()
+    }
+
+    /// Delivers what was read from the stream. With `skipped_to`, what lies between is lost and the room goes on from
+    /// there. Returns the position to read on from, when more was heard meanwhile.
+    pub fn caught_up(&self, id: &RoomId, missed: &[Envelope], skipped_to: Option<(Epoch, u64)>) -> Option<Position> {
+        let room = self.room(id)?;
+        let mut state = room.state.lock();
+        if let Some((epoch, offset)) = skipped_to {
+            state.stream.skip_to(epoch, offset);
+            state.settle_after_skip();
+        }
+        for envelope in missed {
+            if state.stream.accept(envelope.position) == Step::Deliver {
+                self.fan_out(id, &mut state, envelope);
+            }
+        }
+        state.catching_up = false;
+        let heard = state.heard.take();
+        let behind = match (heard, state.stream.delivered()) {
+            (Some(heard), Some(delivered)) if !reached(delivered, heard) => state.begin_catch_up(),
+            _ => None,
+        };
+        self.reap_if_empty(id, state);
+        behind
+    }
+
+    /// Gives a catch-up up; the next event heard starts another.
+    pub fn abandon_catch_up(&self, id: &RoomId) {
+        if let Some(room) = self.room(id) {
+            let mut state = room.state.lock();
+            state.catching_up = false;
+            state.heard = None;
+        }
+    }
+
+    fn fan_out(&self, id: &RoomId, state: &mut RoomState, envelope: &Envelope) -> usize {
+        let fanout = Fanout::new(id.as_str(), envelope);
+        let actor = envelope.event.actor.session;
+        let mut receivers = 0;
+        let mut someone_left = false;
+        for entry in &mut state.members {
+            let own = entry.member.session == actor;
+            match &mut entry.phase {
+                Phase::Joining if own && envelope.event.kind == EventKind::Joined => entry.phase = Phase::Active,
+                Phase::Joining => continue,
+                Phase::Active => {}
+                Phase::Leaving { last, .. } => {
+                    someone_left = true;
+                    if past(*last, envelope.position) {
+                        continue;
+                    }
+                }
+            }
+            if let Some(bytes) = fanout.bytes(entry.member.format) {
+                entry.member.mailbox.event(bytes.clone(), own);
+                receivers += 1;
+            }
+        }
+        if someone_left {
+            state.drop_departed(envelope.position);
+        }
+        self.metrics.fanout_receivers.observe(receivers as f64);
+        self.metrics.deliveries_total.inc_by(receivers as u64);
+        receivers
+    }
+
+    fn reap_if_empty(&self, id: &RoomId, state: parking_lot::MutexGuard<'_, RoomState>) {
+        let empty = state.members.is_empty();
+        drop(state);
+        if empty {
+            self.reap(id);
+        }
+    }
+
+    /// Forgets a room without members. Decided under the shard lock: a member that enters meanwhile is seen.
+    fn reap(&self, id: &RoomId) {
+        let mut shard = self.shard(id).lock();
+        let empty = shard.get(id).is_some_and(|room| room.state.lock().members.is_empty());
+        if empty {
+            shard.remove(id);
+            self.metrics.rooms.dec();
+            self.interest.end(id);
+        }
+    }
+}
+
+impl RoomState {
+    fn entry(&mut self, session: SessionId) -> Option<&mut Entry> {
+        self.members.iter_mut().find(|entry| entry.member.session == session)
+    }
+
+    fn begin_catch_up(&mut self) -> Option<Position> {
+        if self.catching_up {
+            return None;
+        }
+        let from = self.stream.delivered()?;
+        self.catching_up = true;
+        Some(from)
+    }
+
+    /// After a hole nobody can wait for an event that may lie in it.
+    fn settle_after_skip(&mut self) {
+        self.members.retain_mut(|entry| match &mut entry.phase {
+            Phase::Joining => {
+                entry.phase = Phase::Active;
+                true
+            }
+            Phase::Active => true,
+            Phase::Leaving { .. } => false,
+        });
+    }
+
+    fn drop_departed(&mut self, delivered: Position) {
+        self.members.retain_mut(|entry| match &mut entry.phase {
+            Phase::Leaving { last, done } if reached(delivered, *last) => {
+                if let Some(done) = done.take() {
+                    // Nobody may be waiting any more; that is fine.
+                    let _ = done.send(());
+                }
+                false
+            }
+            _ => true,
+        });
+    }
+}
+
+/// `delivered` is at or after `wanted`; another epoch counts as after, because what was wanted will not come any more.
+fn reached(delivered: Position, wanted: Position) -> bool {
+    delivered.epoch != wanted.epoch || delivered.offset >= wanted.offset
+}
+
+fn past(last: Position, position: Position) -> bool {
+    last.epoch != position.epoch || position.offset > last.offset
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+//! Crosstalk: a horizontally scalable chat gateway.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`chat`] | the domain: names, commands, events, refusals; pure |
+//! | [`wire`] | bytes to domain and back: dialects and framings, without I/O |
+//! | [`hub`] | this node's rooms and mailboxes |
+//! | [`backend`] | between nodes and restarts: broker and presence store, embedded or Redis |
+//! | [`service`] | the use cases, across hub and backend |
+//! | [`session`] | one connection, from first byte to close |
+//! | [`transport`] | sockets, limits, the WebSocket upgrade |
+//! | [`http`] | web page, health, metrics |
+//! | [`node`] | start and stop; puts everything together |
+//! | [`config`], [`telemetry`], [`ambient`] | settings; logs, metrics, traces; time and randomness |
+//!
+//! `docs/ARCHITECTURE.md` has the map and the walkthroughs; a test holds the direction of the `use` lines.
+
+pub mod ambient;
+pub mod backend;
+pub mod chat;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod hub;
+pub mod node;
+pub mod service;
+pub mod session;
+pub mod telemetry;
+pub mod transport;
+pub mod wire;

@@ -1,0 +1,243 @@
+//! A node: puts everything together, keeps it alive, takes it down in order. The only place that knows all layers.
+
+mod housekeeping;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ambient::{Clock, Entropy};
+use crate::backend::embedded::{Embedded, Retention};
+use crate::backend::redis::{Redis, Settings};
+use crate::backend::{Broker, InboundSender, Presence, inbound};
+use crate::config::{Address, Config};
+use crate::http::{Health, admin_router, main_router, original_router};
+use crate::service::{Chat, ChatLimits, dispatch};
+use crate::session::{Lifecycle, SessionLimits, Shared};
+use crate::telemetry::{Metrics, Tracer};
+use crate::transport::{Admission, Listener, serve_http, serve_lines};
+use crate::wire::DialectKind;
+
+/// The admin port serves probes and scrapes; a few at once are plenty, and none of the clients' places is theirs.
+const ADMIN_CONNECTIONS: usize = 256;
+
+/// A running node.
+pub struct Node {
+    chat: Arc<Chat>,
+    shared: Arc<Shared>,
+    health: Arc<Health>,
+    /// Where it listens, by the setting's name.
+    pub addresses: Vec<(&'static str, SocketAddr)>,
+    accepting: CancellationToken,
+    serving_admin: CancellationToken,
+    running: CancellationToken,
+    tasks: TaskTracker,
+    shutdown: crate::config::Config,
+}
+
+impl Node {
+    /// Starts a node: connects its backend, binds its listeners, begins to serve.
+    ///
+    /// # Errors
+    /// A backend that cannot be reached or opened, an address that cannot be bound; the text names the setting.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::new());
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let (clock, entropy) = (Clock::system(), Entropy::system());
+        // Before anything that leaves traces elsewhere: an address that is taken fails the start at once.
+        let listeners = bind(&config)?;
+        let running = CancellationToken::new();
+        let (sender, receiver) = inbound(config.redis.bus_queue_bytes as usize, metrics.clone());
+        let node_name = format!("{}-{:08x}", hostname(), entropy.bits() as u32);
+        let (broker, presence) = backend(&config, &node_name, sender, &clock, &entropy, &metrics, &running).await?;
+        let tracer = tracer(&config, &node_name, &entropy)?;
+        presence.renew().await.context("the first lease cannot be taken")?;
+
+        let limits = ChatLimits { text_bytes: config.limits.text_bytes, rooms_per_session: config.limits.rooms_per_session };
+        let chat = Arc::new(Chat::new(broker.clone(), presence, limits, clock.clone(), tracer, metrics.clone()));
+        let shared = Arc::new(Shared {
+            chat: chat.clone(),
+            limits: session_limits(&config),
+            lifecycle: Lifecycle::default(),
+            clock,
+            entropy,
+            metrics: metrics.clone(),
+        });
+        let health = Arc::new(Health::new(broker));
+        let mut node = Self {
+            chat: chat.clone(),
+            shared,
+            health,
+            addresses: Vec::new(),
+            accepting: running.child_token(),
+            serving_admin: running.child_token(),
+            running: running.clone(),
+            tasks: TaskTracker::new(),
+            shutdown: config.clone(),
+        };
+        node.tasks.spawn(dispatch(chat.clone(), receiver, running.clone()));
+        node.tasks.spawn(housekeeping::keep_lease(chat.clone(), metrics.clone(), millis(config.cluster.heartbeat_ms), running.clone()));
+        node.tasks.spawn(housekeeping::sweep(chat, metrics.clone(), millis(config.cluster.sweep_ms), running));
+        node.listen(listeners, &config, &metrics)?;
+        node.health.set_started();
+        Ok(node)
+    }
+
+    fn listen(&mut self, listeners: Vec<Listener>, config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<()> {
+        let limits = &config.limits;
+        let admission = Admission::new(limits.connections, limits.connections_per_address, metrics.clone());
+        let admin_admission = Admission::new(ADMIN_CONNECTIONS, ADMIN_CONNECTIONS, metrics.clone());
+        let handshake = millis(config.session.handshake_ms);
+        for listener in listeners {
+            let (shared, admission, stop) = (self.shared.clone(), admission.clone(), self.accepting.clone());
+            self.addresses.push((listener.name, listener.address()?));
+            match listener.name {
+                "http" => {
+                    let router = main_router(shared.clone());
+                    self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
+                }
+                "action" => {
+                    let router = original_router(DialectKind::Action, shared.clone());
+                    self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
+                }
+                "admin" => {
+                    let router = admin_router(self.health.clone(), metrics.clone());
+                    let stop = self.serving_admin.clone();
+                    self.tasks.spawn(serve_http(listener, router, admin_admission.clone(), shared, handshake, stop));
+                }
+                "pychat" => {
+                    self.tasks.spawn(serve_lines(listener, Some(DialectKind::Pychat), admission, shared, stop));
+                }
+                "action_tcp" => {
+                    self.tasks.spawn(serve_lines(listener, Some(DialectKind::Action), admission, shared, stop));
+                }
+                _ => {
+                    self.tasks.spawn(serve_lines(listener, None, admission, shared, stop));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the node down: no new connections, no new requests, everything accepted delivered, everything held released.
+    /// What is not done by the deadline is left to the other nodes' sweep.
+    pub async fn stop(self) {
+        self.health.set_leaving();
+        tokio::time::sleep(millis(self.shutdown.shutdown.readiness_delay_ms)).await;
+        self.accepting.cancel();
+        let orderly = async {
+            self.shared.lifecycle.quiesce().await;
+            // Everything acknowledged is handed to its members here before they are closed.
+            if let Err(error) = self.chat.broker().barrier().await {
+                tracing::warn!(%error, "the last events may not have been delivered");
+            }
+            self.serving_admin.cancel();
+            self.shared.lifecycle.close().await;
+            self.chat.pay_debts().await;
+            if let Err(error) = self.chat.presence().retire().await {
+                tracing::warn!(%error, "the lease is left to run out");
+            }
+        };
+        if tokio::time::timeout(millis(self.shutdown.shutdown.deadline_ms), orderly).await.is_err() {
+            tracing::warn!("the deadline has passed, what is left is closed");
+        }
+        self.running.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.tasks.wait()).await;
+        // Blocking, and bounded by the exporter's own limit.
+        let chat = self.chat.clone();
+        let _ = tokio::task::spawn_blocking(move || chat.shut_down_traces()).await;
+    }
+}
+
+fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
+    let listen = &config.listen;
+    let wanted: [(&'static str, Address); 6] = [
+        ("http", listen.http),
+        ("action", listen.action),
+        ("pychat", listen.pychat),
+        ("action_tcp", listen.action_tcp),
+        ("detect_tcp", listen.detect_tcp),
+        ("admin", listen.admin),
+    ];
+    wanted.into_iter().filter_map(|(name, address)| Some(Listener::bind(name, address.0?))).collect()
+}
+
+type Backend = (Arc<dyn Broker>, Arc<dyn Presence>);
+
+async fn backend(
+    config: &Config,
+    node_name: &str,
+    inbound: InboundSender,
+    clock: &Clock,
+    entropy: &Entropy,
+    metrics: &Arc<Metrics>,
+    running: &CancellationToken,
+) -> anyhow::Result<Backend> {
+    let storage = &config.storage;
+    if storage.redis.is_empty() {
+        let retention = Retention {
+            count: storage.history_count,
+            age_us: storage.history_age_s as i64 * 1_000_000,
+            rooms: storage.rooms_max,
+        };
+        let dir = (storage.data_dir != "none").then(|| Path::new(&storage.data_dir));
+        let embedded = Arc::new(Embedded::open(dir, retention, inbound, clock.clone(), entropy.clone())?);
+        metrics.broker_up.set(1);
+        metrics.bus_up.set(1);
+        return Ok((embedded.clone(), embedded));
+    }
+    let settings = Settings {
+        url: storage.redis.clone(),
+        key_prefix: config.redis.key_prefix.clone(),
+        pool_size: config.redis.pool_size,
+        connect_timeout: millis(config.redis.connect_timeout_ms),
+        command_timeout: millis(config.redis.command_timeout_ms),
+        history_count: storage.history_count,
+        history_age: Duration::from_secs(storage.history_age_s),
+        lease: millis(config.cluster.lease_ms),
+        deaf: millis(config.cluster.deaf_ms),
+        node: node_name.to_owned(),
+    };
+    let redis = Redis::connect(settings, inbound, clock.clone(), entropy.clone(), metrics.clone(), running.clone())
+        .await
+        .context("storage.redis")?;
+    let redis = Arc::new(redis);
+    Ok((redis.clone(), redis))
+}
+
+fn tracer(config: &Config, node_name: &str, entropy: &Entropy) -> anyhow::Result<Tracer> {
+    let telemetry = &config.telemetry;
+    if telemetry.otlp_endpoint.is_empty() {
+        return Ok(Tracer::off());
+    }
+    Tracer::otlp(&telemetry.otlp_endpoint, telemetry.sample_ratio, node_name, entropy.clone())
+}
+
+fn session_limits(config: &Config) -> SessionLimits {
+    let limits = &config.limits;
+    SessionLimits {
+        frame_bytes: limits.frame_bytes,
+        messages_per_second: limits.messages_per_second,
+        message_burst: limits.message_burst,
+        joins_per_second: limits.joins_per_second,
+        join_burst: limits.join_burst,
+        strikes: limits.strikes,
+        mailbox_bytes: limits.mailbox_bytes,
+        keepalive: Duration::from_secs(config.session.keepalive_s),
+        write_deadline: millis(config.session.write_deadline_ms),
+    }
+}
+
+fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,116 @@
+//! From what the broker sends to the members' mailboxes, and back to the stream where something is missing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Chat;
+use crate::backend::{Heard, Inbound, decode_live};
+use crate::chat::{Envelope, Position, RoomId};
+use crate::hub::Delivered;
+
+/// Rooms read from the broker at once; after a reconnect all rooms queue here instead of stampeding.
+const CATCH_UPS_AT_ONCE: usize = 8;
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+
+/// Hands everything heard to the hub, one after the other, until the broker is gone or `stop`.
+pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationToken) {
+    let catch_ups = CatchUps {
+        chat: chat.clone(),
+        tasks: TaskTracker::new(),
+        permits: Arc::new(Semaphore::new(CATCH_UPS_AT_ONCE)),
+        stop: stop.clone(),
+    };
+    while let Some(Some(heard)) = stop.run_until_cancelled(inbound.next()).await {
+        match heard {
+            Heard::Raw { room, bytes } => match decode_live(&bytes) {
+                Ok(envelope) => catch_ups.deliver(room, &envelope),
+                Err(error) => {
+                    chat.metrics.undecodable_total.inc();
+                    tracing::debug!(%error, %room, "an event cannot be read");
+                }
+            },
+            Heard::Event { room, envelope } => catch_ups.deliver(room, &envelope),
+            Heard::Interrupted => catch_ups.all(),
+            Heard::Barrier(reached) => {
+                // Who waited may have given up.
+                let _ = reached.send(());
+            }
+        }
+    }
+}
+
+struct CatchUps {
+    chat: Arc<Chat>,
+    tasks: TaskTracker,
+    permits: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl CatchUps {
+    fn deliver(&self, room: RoomId, envelope: &Envelope) {
+        let chat = &self.chat;
+        chat.metrics.events_total.inc();
+        match chat.hub.deliver(&room, envelope) {
+            Delivered::To(receivers) => {
+                let delay_us = chat.clock.unix_us().saturating_sub(envelope.time_us).max(0);
+                chat.metrics.event_delay_seconds.observe(delay_us as f64 / 1e6);
+                if let Some(traceparent) = &envelope.event.traceparent {
+                    chat.tracer.record_delivery(traceparent, envelope.time_us, receivers);
+                }
+            }
+            Delivered::Ignored => {}
+            Delivered::CatchUpFrom(from) => self.begin(room, from),
+        }
+    }
+
+    fn all(&self) {
+        for room in self.chat.hub.rooms() {
+            if let Some(from) = self.chat.hub.begin_catch_up(&room) {
+                self.begin(room, from);
+            }
+        }
+    }
+
+    fn begin(&self, room: RoomId, from: Position) {
+        let (chat, permits, stop) = (self.chat.clone(), self.permits.clone(), self.stop.clone());
+        self.tasks.spawn(async move { stop.run_until_cancelled(catch_up(&chat, &room, from, &permits)).await });
+    }
+}
+
+/// Reads a room's stream until nothing newer was heard meanwhile. Tries for as long as the room has members here: live
+/// delivery waits for it.
+async fn catch_up(chat: &Chat, room: &RoomId, mut from: Position, permits: &Semaphore) {
+    let mut fruitless = 0;
+    while chat.hub.epoch(room).is_some() {
+        let read = match permits.acquire().await {
+            Ok(_permit) => chat.broker.catch_up(room, from).await,
+            Err(_) => return,
+        };
+        let Ok(read) = read else {
+            chat.metrics.backfills_total.with_label_values(&["failed"]).inc();
+            tokio::time::sleep(RETRY_EVERY).await;
+            continue;
+        };
+        let outcome = if read.skipped_to.is_some() { "incomplete" } else { "complete" };
+        chat.metrics.backfills_total.with_label_values(&[outcome]).inc();
+        if let Some((epoch, offset)) = read.skipped_to {
+            chat.metrics.gaps_total.inc();
+            tracing::warn!(%room, epoch = epoch.value(), offset, "part of the stream is lost");
+        }
+        let Some(next) = chat.hub.caught_up(room, &read.missed, read.skipped_to) else { return };
+        if next == from {
+            fruitless += 1;
+            if fruitless > 3 {
+                // What was heard is not in the stream. The next event heard starts over.
+                chat.hub.abandon_catch_up(room);
+                return;
+            }
+            tokio::time::sleep(RETRY_EVERY).await;
+        }
+        from = next;
+    }
+}

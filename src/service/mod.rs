@@ -1,0 +1,348 @@
+//! The use cases: what a participant can do, across hub and backend. Knows no dialect and no socket.
+
+mod dispatch;
+mod participant;
+mod roster;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+pub use dispatch::dispatch;
+pub use participant::Participant;
+use roster::{Debt, Roster};
+
+use crate::ambient::Clock;
+use crate::backend::{BackendError, Broker, Entered, Entry, Presence};
+use crate::chat::{Command, Event, EventKind, Nickname, Position, Refusal, Reply, RoomId, RoomRef, TimeRange};
+use crate::hub::{Departure, Hub, Interest, LocalMember, WireFormat};
+use crate::telemetry::{Metrics, Tracer};
+
+/// How long a leaver waits for the last events before its own leaving.
+const DEPARTURE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What participants may do, at most.
+#[derive(Debug, Clone, Copy)]
+pub struct ChatLimits {
+    pub text_bytes: usize,
+    pub rooms_per_session: usize,
+}
+
+/// One node's chat.
+pub struct Chat {
+    broker: Arc<dyn Broker>,
+    presence: Arc<dyn Presence>,
+    hub: Hub,
+    roster: Roster,
+    limits: ChatLimits,
+    clock: Clock,
+    tracer: Tracer,
+    metrics: Arc<Metrics>,
+}
+
+/// An answer, and what is to be awaited once it is queued.
+pub struct Outcome {
+    pub result: Result<Reply, Refusal>,
+    pub afterwards: Option<Settling>,
+}
+
+/// A member on its way out that still gets what came before its leaving.
+pub struct Settling {
+    room: RoomId,
+    pending: oneshot::Receiver<()>,
+}
+
+/// The hub's wishes, passed on to the broker.
+struct Subscriptions(Arc<dyn Broker>);
+
+impl Interest for Subscriptions {
+    fn begin(&self, room: &RoomId) -> oneshot::Receiver<bool> {
+        self.0.subscribe(room)
+    }
+
+    fn end(&self, room: &RoomId) {
+        self.0.unsubscribe(room);
+    }
+}
+
+impl Chat {
+    pub fn new(
+        broker: Arc<dyn Broker>,
+        presence: Arc<dyn Presence>,
+        limits: ChatLimits,
+        clock: Clock,
+        tracer: Tracer,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let hub = Hub::new(Arc::new(Subscriptions(broker.clone())), metrics.clone());
+        let roster = Roster::new(metrics.clone());
+        Self { broker, presence, hub, roster, limits, clock, tracer, metrics }
+    }
+
+    /// Carries one command out.
+    pub async fn carry_out(&self, who: &mut Participant, command: Command, format: WireFormat) -> Outcome {
+        if who.conduct.login_first && who.name.is_none() && !matches!(command, Command::Login { .. }) {
+            return Outcome { result: Err(Refusal::LoginRequired), afterwards: None };
+        }
+        let result = match command {
+            Command::Login { nickname } => self.login(who, nickname).await,
+            Command::Join { room } => self.join(who, room, format).await,
+            Command::Leave { room } => return self.leave(who, room).await,
+            Command::Send { room, text } => self.send(who, room, text).await,
+            Command::History { room, range } => self.history(who, room, range).await,
+        };
+        Outcome { result, afterwards: None }
+    }
+
+    async fn login(&self, who: &mut Participant, nickname: Nickname) -> Result<Reply, Refusal> {
+        if let (true, Some(name)) = (who.conduct.login_once, &who.name) {
+            return Err(Refusal::AlreadyLoggedIn(name.clone()));
+        }
+        if who.holds_name && who.name.as_ref() == Some(&nickname) {
+            return Ok(Reply::LoggedIn { nickname });
+        }
+        let claimed = self.claim(who, &nickname).await?;
+        if !claimed && !who.conduct.login_tolerates_clash {
+            return Err(Refusal::NicknameInUse);
+        }
+        let former = who.name.replace(nickname.clone()).filter(|_| who.holds_name);
+        who.holds_name = claimed;
+        if let Some(former) = former {
+            self.release(who, former).await;
+            self.tell_new_name(who).await;
+        }
+        Ok(Reply::LoggedIn { nickname })
+    }
+
+    async fn claim(&self, who: &Participant, nickname: &Nickname) -> Result<bool, Refusal> {
+        // Noted before it is claimed, so that a restore meanwhile knows of it.
+        self.roster.note_name(who, nickname);
+        match self.presence.claim(nickname, who.id).await {
+            Ok(true) => {
+                self.roster.hold_name(who, nickname);
+                self.metrics.logins_total.inc();
+                Ok(true)
+            }
+            Ok(false) => {
+                self.roster.forget_name(who, nickname);
+                Ok(false)
+            }
+            // It may have been claimed: it stays noted, and is released with the session.
+            Err(error) => Err(unavailable("claim", &error)),
+        }
+    }
+
+    async fn release(&self, who: &Participant, nickname: Nickname) {
+        self.roster.forget_name(who, &nickname);
+        if let Err(error) = self.presence.release(&nickname, who.id).await {
+            unavailable("release", &error);
+            self.roster.owe(Debt::Release { nickname, session: who.id });
+        }
+    }
+
+    /// Has the rooms' member lists show the present nickname.
+    async fn tell_new_name(&self, who: &Participant) {
+        for room in &who.rooms {
+            if let Err(error) = self.presence.enter(room, &who.actor(), Entry::Restore { known: None }).await {
+                unavailable("rename in room", &error);
+            }
+        }
+    }
+
+    async fn join(&self, who: &mut Participant, room: RoomId, format: WireFormat) -> Result<Reply, Refusal> {
+        if who.rooms.contains(&room) {
+            return Err(Refusal::AlreadyJoined);
+        }
+        if !who.conduct.single_room && who.rooms.len() >= self.limits.rooms_per_session {
+            return Err(Refusal::TooManyRooms);
+        }
+        if let (false, Some(name)) = (who.holds_name, who.name.clone()) {
+            who.holds_name = self.claim(who, &name).await?;
+            if !who.holds_name {
+                return Err(Refusal::NicknameInUse);
+            }
+        }
+        let entered = self.enter(who, &room, format).await?;
+        if who.conduct.single_room {
+            for former in std::mem::take(&mut who.rooms) {
+                self.leave_quietly(who, former).await;
+            }
+        }
+        who.rooms.push(room.clone());
+        self.metrics.joins_total.inc();
+        Ok(Reply::Joined { room, position: entered.position, members: entered.members })
+    }
+
+    /// First hear the room, then become a member: nothing after the join can be missed.
+    async fn enter(&self, who: &Participant, room: &RoomId, format: WireFormat) -> Result<Entered, Refusal> {
+        let member = LocalMember { session: who.id, mailbox: who.mailbox.clone(), format };
+        let arrival = self.hub.enter(room, member);
+        if let Some(ready) = arrival.ready {
+            if !ready.await.unwrap_or(false) {
+                self.hub.remove(room, who.id);
+                return Err(Refusal::Unavailable);
+            }
+            self.hub.confirm(room);
+        }
+        self.roster.note_room(who, room);
+        match self.presence.enter(room, &who.actor(), Entry::Join).await {
+            Ok(entered) => {
+                self.hub.entered(room, who.id, entered.position, entered.repeated);
+                Ok(entered)
+            }
+            Err(error) => {
+                // It may have entered: the room stays noted, and is left with the session, or entered again by it.
+                self.hub.remove(room, who.id);
+                Err(unavailable("enter", &error))
+            }
+        }
+    }
+
+    async fn leave(&self, who: &mut Participant, room: RoomRef) -> Outcome {
+        let refused = |refusal| Outcome { result: Err(refusal), afterwards: None };
+        let room = match who.resolve(room) {
+            Ok(room) => room,
+            Err(Refusal::NotJoined) => return refused(self.why_not_left(who).await),
+            Err(refusal) => return refused(refusal),
+        };
+        let left = match self.presence.leave(&room, &who.actor()).await {
+            Ok(left) => left,
+            Err(error) => return refused(unavailable("leave", &error)),
+        };
+        who.rooms.retain(|other| *other != room);
+        self.roster.forget_room(who, &room);
+        let afterwards = self.step_out(who, &room, left);
+        Outcome { result: Ok(Reply::Left { room }), afterwards }
+    }
+
+    /// Takes the session out of the room here: at once, or after its own leaving if its dialect shows that.
+    fn step_out(&self, who: &Participant, room: &RoomId, left: Option<Position>) -> Option<Settling> {
+        if let (true, Some(position)) = (who.conduct.sees_own_leaving, left)
+            && let Departure::Pending(pending) = self.hub.remove_after(room, who.id, position)
+        {
+            return Some(Settling { room: room.clone(), pending });
+        }
+        self.hub.remove(room, who.id);
+        None
+    }
+
+    /// Waits until a leaver got everything up to its own leaving.
+    pub async fn settle(&self, who: &Participant, settling: Settling) {
+        if tokio::time::timeout(DEPARTURE_LIMIT, settling.pending).await.is_err() {
+            tracing::warn!(session = %who.id, "the own leaving was not heard in time");
+        }
+        self.hub.remove(&settling.room, who.id);
+    }
+
+    async fn why_not_left(&self, who: &mut Participant) -> Refusal {
+        let Some(room) = who.asked_for.take() else { return Refusal::NotJoined };
+        match self.presence.members(&room).await {
+            Ok(0) => Refusal::RoomNotFound,
+            Ok(_) => Refusal::NothingToLeave,
+            Err(error) => unavailable("members", &error),
+        }
+    }
+
+    async fn send(&self, who: &mut Participant, room: RoomRef, text: String) -> Result<Reply, Refusal> {
+        let room = who.resolve(room)?;
+        if text.len() > self.limits.text_bytes {
+            return Err(Refusal::TextTooLong);
+        }
+        let span = self.tracer.publish_span();
+        let mut event = Event::new(who.actor(), EventKind::Message { text });
+        event.traceparent = span.as_ref().map(crate::telemetry::traces::PublishSpan::traceparent);
+        let began_ms = self.clock.unix_us();
+        let position = self.broker.publish(&room, &event).await.map_err(|error| unavailable("publish", &error))?;
+        let took_us = self.clock.unix_us().saturating_sub(began_ms).max(0);
+        self.metrics.publish_seconds.observe(took_us as f64 / 1e6);
+        self.metrics.publishes_total.inc();
+        Ok(Reply::Sent { position })
+    }
+
+    async fn history(&self, who: &mut Participant, room: RoomRef, range: TimeRange) -> Result<Reply, Refusal> {
+        let room = who.resolve(room)?;
+        let mut records = self.broker.history(&room).await.map_err(|error| unavailable("history", &error))?;
+        records.retain(|envelope| range.contains(envelope.time_us));
+        Ok(Reply::History { room, records })
+    }
+
+    async fn leave_quietly(&self, who: &Participant, room: RoomId) {
+        self.hub.remove(&room, who.id);
+        self.roster.forget_room(who, &room);
+        if let Err(error) = self.presence.leave(&room, &who.actor()).await {
+            unavailable("leave", &error);
+            self.roster.owe(Debt::Leave { room, who: who.actor() });
+        }
+    }
+
+    /// The session is over: its rooms are left and its nickname is freed, now or as soon as the backend can.
+    pub async fn depart(&self, who: Participant) {
+        // Everything ever noted, what a call with an unknown end may have claimed included.
+        let noted = self.roster.take(&who);
+        for room in noted.rooms {
+            self.leave_quietly(&who, room).await;
+        }
+        for nickname in noted.names {
+            self.release(&who, nickname).await;
+        }
+        self.roster.strike(&who);
+    }
+
+    /// Claims again what the node's sessions hold, after the lease was lost. `false` when it must be tried again.
+    pub async fn restore(&self) -> bool {
+        for standing in self.roster.standings() {
+            for nickname in &standing.held_names {
+                match self.presence.claim(nickname, standing.actor.session).await {
+                    Ok(true) => {}
+                    Ok(false) => standing.mailbox.close(crate::chat::CloseReason::NicknameLost),
+                    Err(_) => return false,
+                }
+            }
+            for room in &standing.rooms {
+                let entry = Entry::Restore { known: self.hub.epoch(room) };
+                if self.presence.enter(room, &standing.actor, entry).await.is_err() {
+                    return false;
+                }
+                // It may have left while it was restored.
+                if !self.roster.is_in(standing.actor.session, room) {
+                    self.roster.owe(Debt::Leave { room: room.clone(), who: standing.actor.clone() });
+                }
+            }
+        }
+        true
+    }
+
+    /// Releases what sessions that ended while the backend was away still hold.
+    pub async fn pay_debts(&self) {
+        for debt in self.roster.debts() {
+            let paid = match &debt {
+                Debt::Release { nickname, session } => self.presence.release(nickname, *session).await,
+                Debt::Leave { room, who } => self.presence.leave(room, who).await.map(drop),
+            };
+            match paid {
+                Ok(()) => self.roster.settle(&debt),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Sends the last spans; blocking.
+    pub fn shut_down_traces(&self) {
+        self.tracer.shut_down();
+    }
+
+    pub fn presence(&self) -> &dyn Presence {
+        &*self.presence
+    }
+
+    pub fn broker(&self) -> &dyn Broker {
+        &*self.broker
+    }
+}
+
+/// What a client is told when the backend did not do it; the reason is for the log.
+fn unavailable(what: &str, error: &BackendError) -> Refusal {
+    tracing::debug!(%error, what, "the backend did not do it");
+    Refusal::Unavailable
+}

@@ -1,0 +1,46 @@
+//! A session as the service knows it.
+
+use std::sync::Arc;
+
+use crate::chat::{Actor, Conduct, Nickname, Refusal, RoomId, RoomRef, SessionId};
+use crate::hub::Mailbox;
+
+/// One participant; owned by its session, so that requests of one session are never carried out at once.
+pub struct Participant {
+    pub(super) id: SessionId,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) conduct: Conduct,
+    pub(super) name: Option<Nickname>,
+    /// The name is claimed in the cluster; a tolerated clash leaves a name without a claim.
+    pub(super) holds_name: bool,
+    /// In the order of joining.
+    pub(super) rooms: Vec<RoomId>,
+    /// The room that the last request named in vain.
+    pub(super) asked_for: Option<RoomId>,
+}
+
+impl Participant {
+    pub fn new(id: SessionId, mailbox: Arc<Mailbox>, conduct: Conduct) -> Self {
+        Self { id, mailbox, conduct, name: None, holds_name: false, rooms: Vec::new(), asked_for: None }
+    }
+
+    pub fn name(&self) -> Option<&Nickname> {
+        self.name.as_ref()
+    }
+
+    pub(super) fn actor(&self) -> Actor {
+        Actor { session: self.id, nickname: self.name.clone() }
+    }
+
+    /// The room a request is about, if the session is in it.
+    pub(super) fn resolve(&mut self, room: RoomRef) -> Result<RoomId, Refusal> {
+        match room {
+            RoomRef::Named(room) if self.rooms.contains(&room) => Ok(room),
+            RoomRef::Named(room) => {
+                self.asked_for = Some(room);
+                Err(Refusal::NotJoined)
+            }
+            RoomRef::Current => self.rooms.last().cloned().ok_or(Refusal::NoCurrentRoom),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What the node's sessions hold in the backend, noted here before it is claimed there: what to claim again after the lease
+//! was lost, and what to release for sessions that ended while the backend was away.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Participant;
+use crate::chat::{Actor, Nickname, RoomId, SessionId};
+use crate::hub::Mailbox;
+use crate::telemetry::Metrics;
+
+/// Something to be released as soon as the backend answers again. Only ended sessions owe, so nothing here can be claimed
+/// again meanwhile; each debt was once a claim, so their number is bounded by what the node's sessions held.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Debt {
+    Release { nickname: Nickname, session: SessionId },
+    Leave { room: RoomId, who: Actor },
+}
+
+/// What one live session holds.
+pub struct Standing {
+    pub actor: Actor,
+    pub held_names: Vec<Nickname>,
+    pub rooms: Vec<RoomId>,
+    pub mailbox: Arc<Mailbox>,
+}
+
+/// What one session ever noted and did not give back.
+#[derive(Default)]
+pub struct Noted {
+    pub names: BTreeSet<Nickname>,
+    pub rooms: BTreeSet<RoomId>,
+}
+
+struct Line {
+    noted: Noted,
+    held: Option<Nickname>,
+    mailbox: Arc<Mailbox>,
+}
+
+pub struct Roster {
+    lines: Mutex<HashMap<SessionId, Line>>,
+    debts: Mutex<HashSet<Debt>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Roster {
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { lines: Mutex::default(), debts: Mutex::default(), metrics }
+    }
+
+    fn change(&self, who: &Participant, change: impl FnOnce(&mut Line)) {
+        let mut lines = self.lines.lock();
+        let line = lines.entry(who.id).or_insert_with(|| {
+            self.metrics.sessions.inc();
+            Line { noted: Noted::default(), held: None, mailbox: who.mailbox.clone() }
+        });
+        change(line);
+    }
+
+    pub fn note_name(&self, who: &Participant, nickname: &Nickname) {
+        self.change(who, |line| {
+            line.noted.names.insert(nickname.clone());
+        });
+    }
+
+    pub fn hold_name(&self, who: &Participant, nickname: &Nickname) {
+        self.change(who, |line| line.held = Some(nickname.clone()));
+    }
+
+    pub fn forget_name(&self, who: &Participant, nickname: &Nickname) {
+        self.change(who, |line| {
+            line.noted.names.remove(nickname);
+            line.held.take_if(|held| held == nickname);
+        });
+    }
+
+    pub fn note_room(&self, who: &Participant, room: &RoomId) {
+        self.change(who, |line| {
+            line.noted.rooms.insert(room.clone());
+        });
+    }
+
+    pub fn forget_room(&self, who: &Participant, room: &RoomId) {
+        self.change(who, |line| {
+            line.noted.rooms.remove(room);
+        });
+    }
+
+    pub fn is_in(&self, session: SessionId, room: &RoomId) -> bool {
+        self.lines.lock().get(&session).is_some_and(|line| line.noted.rooms.contains(room))
+    }
+
+    /// What a session noted; from here on a restore finds nothing of it.
+    pub fn take(&self, who: &Participant) -> Noted {
+        let mut lines = self.lines.lock();
+        lines.get_mut(&who.id).map(|line| {
+            line.held = None;
+            std::mem::take(&mut line.noted)
+        }).unwrap_or_default()
+    }
+
+    /// The session is gone.
+    pub fn strike(&self, who: &Participant) {
+        if self.lines.lock().remove(&who.id).is_some() {
+            self.metrics.sessions.dec();
+        }
+    }
+
+    /// What every live session holds.
+    pub fn standings(&self) -> Vec<Standing> {
+        let lines = self.lines.lock();
+        let standing = |(session, line): (&SessionId, &Line)| Standing {
+            actor: Actor { session: *session, nickname: line.held.clone() },
+            held_names: line.held.iter().cloned().collect(),
+            rooms: line.noted.rooms.iter().cloned().collect(),
+            mailbox: line.mailbox.clone(),
+        };
+        lines.iter().map(standing).collect()
+    }
+
+    pub fn owe(&self, debt: Debt) {
+        if self.debts.lock().insert(debt) {
+            self.metrics.debts.inc();
+        }
+    }
+
+    pub fn debts(&self) -> Vec<Debt> {
+        self.debts.lock().iter().cloned().collect()
+    }
+
+    pub fn settle(&self, debt: &Debt) {
+        if self.debts.lock().remove(debt) {
+            self.metrics.debts.dec();
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The reading side: bytes to requests, one request after the other, each answered before the next is looked at.
+
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::{Instant, sleep_until};
+
+use super::{Opening, SessionLimits, Shared};
+use crate::chat::{CloseReason, Command, Fault, Refusal, Reply, SessionId, TokenBucket};
+use crate::hub::{Mailbox, WireFormat};
+use crate::service::Participant;
+use crate::telemetry::Metrics;
+use crate::wire::{
+    Detected, Dialect, DialectKind, Frame, FramingError, FramingKind, Inbound, Request, Tag, close_frame, detect, frame,
+    ping_frame,
+};
+
+/// Read at once; on the stack, so that an idle connection holds no buffer.
+const READ_BYTES: usize = 8 * 1024;
+/// The metrics label of a connection whose dialect is not told yet.
+const UNDETECTED: &str = "undetected";
+
+/// Reads to the end, ends the session, and says why it ended.
+pub(super) async fn run(
+    socket: &mut (impl AsyncRead + Unpin),
+    early: Bytes,
+    id: SessionId,
+    opening: Opening,
+    mailbox: Arc<Mailbox>,
+    shared: &Shared,
+) -> CloseReason {
+    let mut reader = Reader {
+        inbound: Inbound::new(opening.framing, shared.limits.frame_bytes),
+        gauge: ConnectionGauge::new(opening, &shared.metrics),
+        speaking: None,
+        framing: opening.framing,
+        mailbox: mailbox.clone(),
+        id,
+        shared,
+    };
+    if let Some(kind) = opening.dialect {
+        reader.speak(kind);
+    }
+    let reading = shared.lifecycle.reading();
+    let reason = reader.read(socket, early).await;
+    drop(reading);
+    let reason = reader.outlast(reason).await;
+    mailbox.close(reason);
+    mailbox.finish(reader.last_words(reason));
+    if let Some(speaking) = reader.speaking {
+        shared.chat.depart(speaking.who).await;
+    }
+    reason
+}
+
+struct Reader<'a> {
+    inbound: Inbound,
+    gauge: ConnectionGauge<'a>,
+    /// `None` until the dialect is known.
+    speaking: Option<Speaking>,
+    framing: FramingKind,
+    mailbox: Arc<Mailbox>,
+    id: SessionId,
+    shared: &'a Shared,
+}
+
+/// A session whose dialect is known.
+struct Speaking {
+    dialect: &'static dyn Dialect,
+    kind: DialectKind,
+    who: Participant,
+    messages: TokenBucket,
+    joins: TokenBucket,
+    strikes: u32,
+}
+
+impl Reader<'_> {
+    fn speak(&mut self, kind: DialectKind) -> &mut Speaking {
+        let dialect = kind.dialect();
+        if let Some(limit) = dialect.rules().message_bytes_max {
+            self.inbound.limit(limit);
+        }
+        self.gauge.label(kind.label());
+        let SessionLimits { messages_per_second, message_burst, joins_per_second, join_burst, .. } = self.shared.limits;
+        let now_ms = self.shared.clock.now_ms();
+        self.speaking.insert(Speaking {
+            dialect,
+            kind,
+            who: Participant::new(self.id, self.mailbox.clone(), dialect.rules().conduct),
+            messages: TokenBucket::new(messages_per_second, message_burst, now_ms),
+            joins: TokenBucket::new(joins_per_second, join_burst, now_ms),
+            strikes: 0,
+        })
+    }
+
+    async fn read(&mut self, socket: &mut (impl AsyncRead + Unpin), early: Bytes) -> CloseReason {
+        self.inbound.push(&early);
+        drop(early);
+        let lifecycle = &self.shared.lifecycle;
+        let mut keepalive = Keepalive::new(self.framing, self.shared.limits.keepalive);
+        loop {
+            if let Err(reason) = self.take_messages().await {
+                return reason;
+            }
+            tokio::select! {
+                biased;
+                () = lifecycle.no_more_reading() => return CloseReason::Restart,
+                reason = self.mailbox.until_closed() => return reason,
+                read = read_some(socket, &mut self.inbound) => match read {
+                    Ok(0) | Err(_) => return CloseReason::PeerGone,
+                    Ok(_) => keepalive.heard(),
+                },
+                due = keepalive.due() => match due {
+                    Due::Ping(ping) => self.mailbox.reply(ping),
+                    Due::Silent => return CloseReason::Silent,
+                },
+            }
+        }
+    }
+
+    /// When the node goes away, sessions end together, after all that was accepted has been delivered.
+    async fn outlast(&self, reason: CloseReason) -> CloseReason {
+        if reason != CloseReason::Restart {
+            return reason;
+        }
+        tokio::select! {
+            () = self.shared.lifecycle.closing() => CloseReason::Restart,
+            reason = self.mailbox.until_closed() => reason,
+        }
+    }
+
+    async fn take_messages(&mut self) -> Result<(), CloseReason> {
+        loop {
+            let next = self.inbound.next();
+            if let Some(output) = self.inbound.take_output() {
+                self.mailbox.reply(output);
+            }
+            match next {
+                Ok(None) => return Ok(()),
+                Ok(Some(Frame::Message(message))) => self.message(&message).await?,
+                Ok(Some(Frame::TooLong)) => self.too_long().await?,
+                Ok(Some(Frame::Closed)) => return Err(CloseReason::PeerGone),
+                Err(FramingError::Broken) => return Err(CloseReason::Unframeable),
+                Err(FramingError::TooLong) => {
+                    self.answer(&Tag::Nothing, &Err(Refusal::FrameTooLong)).await;
+                    return Err(CloseReason::FrameTooLong);
+                }
+            }
+        }
+    }
+
+    async fn too_long(&mut self) -> Result<(), CloseReason> {
+        self.answer(&Tag::Nothing, &Err(Refusal::FrameTooLong)).await;
+        let closes = self.speaking.as_ref().is_none_or(|speaking| speaking.dialect.rules().long_message_closes);
+        if closes {
+            return Err(CloseReason::FrameTooLong);
+        }
+        self.strike(Some(&Refusal::FrameTooLong))
+    }
+
+    async fn message(&mut self, message: &[u8]) -> Result<(), CloseReason> {
+        if self.speaking.is_none() {
+            match detect(message) {
+                Detected::Dialect(kind) => {
+                    self.speak(kind);
+                }
+                Detected::Unspoken => return Err(CloseReason::UnknownDialect),
+            }
+        }
+        let Some(speaking) = &mut self.speaking else { return Ok(()) };
+        self.shared.metrics.requests_total.with_label_values(&[speaking.kind.label()]).inc();
+        let Request { tag, command, form } = speaking.dialect.decode(message);
+        self.mailbox.await_reply();
+        let format = WireFormat { form, framing: self.framing };
+        let (result, afterwards) = speaking.carry_out(command, format, self.shared).await;
+        self.answer(&tag, &result).await;
+        self.mailbox.replied();
+        if let (Some(afterwards), Some(speaking)) = (afterwards, &self.speaking) {
+            self.shared.chat.settle(&speaking.who, afterwards).await;
+        }
+        self.strike(result.as_ref().err())
+    }
+
+    async fn answer(&self, tag: &Tag, result: &Result<Reply, Refusal>) {
+        if let Err(refusal) = result {
+            self.shared.metrics.refusals_total.with_label_values(&[refusal.label()]).inc();
+        }
+        let dialect = self.dialect();
+        let name = self.speaking.as_ref().and_then(|speaking| speaking.who.name());
+        for message in dialect.answer(tag, result, name) {
+            if !self.mailbox.until_roomy().await {
+                return;
+            }
+            self.mailbox.reply(frame(self.framing, dialect.rules().line_end, &message));
+        }
+    }
+
+    /// The dialect to answer in; one that is not told yet is answered as the plainest of all.
+    fn dialect(&self) -> &'static dyn Dialect {
+        self.speaking.as_ref().map_or_else(|| DialectKind::Pychat.dialect(), |speaking| speaking.dialect)
+    }
+
+    /// Counts malformed messages in a row.
+    fn strike(&mut self, refusal: Option<&Refusal>) -> Result<(), CloseReason> {
+        let Some(speaking) = &mut self.speaking else { return Ok(()) };
+        if refusal.is_some_and(|refusal| refusal.fault() == Fault::Malformed) {
+            speaking.strikes += 1;
+        } else {
+            speaking.strikes = 0;
+        }
+        if speaking.strikes >= self.shared.limits.strikes {
+            return Err(CloseReason::TooManyStrikes);
+        }
+        Ok(())
+    }
+
+    fn last_words(&self, reason: CloseReason) -> Vec<Bytes> {
+        if reason == CloseReason::PeerGone {
+            return Vec::new();
+        }
+        let dialect = self.dialect();
+        let notice = dialect.notice(reason).map(|notice| frame(self.framing, dialect.rules().line_end, &notice));
+        notice.into_iter().chain(close_frame(self.framing, reason)).collect()
+    }
+}
+
+impl Speaking {
+    async fn carry_out(
+        &mut self,
+        command: Result<Command, Refusal>,
+        format: WireFormat,
+        shared: &Shared,
+    ) -> (Result<Reply, Refusal>, Option<crate::service::Settling>) {
+        let now_ms = shared.clock.now_ms();
+        let bucket = if matches!(command, Ok(Command::Join { .. })) { &mut self.joins } else { &mut self.messages };
+        if !bucket.take(now_ms) {
+            return (Err(Refusal::TooManyRequests), None);
+        }
+        match command {
+            Ok(command) => {
+                let outcome = shared.chat.carry_out(&mut self.who, command, format).await;
+                (outcome.result, outcome.afterwards)
+            }
+            // Before a login, that it is missing matters more than what else is wrong. A login's own faults keep theirs.
+            Err(refusal) if self.needs_login_before(&refusal) => (Err(Refusal::LoginRequired), None),
+            Err(refusal) => (Err(refusal), None),
+        }
+    }
+
+    fn needs_login_before(&self, refusal: &Refusal) -> bool {
+        let of_login = matches!(refusal, Refusal::NicknameInvalid | Refusal::ParameterMissing("nickname"));
+        self.dialect.rules().conduct.login_first && self.who.name().is_none() && !of_login
+    }
+}
+
+async fn read_some(socket: &mut (impl AsyncRead + Unpin), inbound: &mut Inbound) -> std::io::Result<usize> {
+    poll_fn(|cx| {
+        let mut scratch = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut scratch);
+        std::task::ready!(Pin::new(&mut *socket).poll_read(cx, &mut buffer))?;
+        inbound.push(buffer.filled());
+        std::task::Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
+}
+
+/// When to probe a silent peer, and when to give it up. Lines have no probe; TCP's own keep-alive serves them.
+struct Keepalive {
+    framing: FramingKind,
+    every: Duration,
+    heard: Instant,
+    next: Instant,
+}
+
+enum Due {
+    Ping(Bytes),
+    Silent,
+}
+
+impl Keepalive {
+    fn new(framing: FramingKind, every: Duration) -> Self {
+        let now = tokio_now();
+        Self { framing, every, heard: now, next: now + every }
+    }
+
+    fn heard(&mut self) {
+        self.heard = tokio_now();
+    }
+
+    async fn due(&mut self) -> Due {
+        let Some(ping) = ping_frame(self.framing) else { return std::future::pending().await };
+        sleep_until(self.next).await;
+        let now = tokio_now();
+        self.next = now + self.every;
+        if now.duration_since(self.heard) > self.every * 5 / 2 {
+            return Due::Silent;
+        }
+        Due::Ping(ping)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the runtime's own timers run on the runtime's own clock")]
+fn tokio_now() -> Instant {
+    Instant::now()
+}
+
+/// Counts a connection where it belongs for as long as it lives.
+struct ConnectionGauge<'a> {
+    metrics: &'a Metrics,
+    transport: &'static str,
+    dialect: &'static str,
+}
+
+impl<'a> ConnectionGauge<'a> {
+    fn new(opening: Opening, metrics: &'a Metrics) -> Self {
+        let transport = opening.transport;
+        metrics.connections.with_label_values(&[UNDETECTED, transport]).inc();
+        Self { metrics, transport, dialect: UNDETECTED }
+    }
+
+    fn label(&mut self, dialect: &'static str) {
+        self.metrics.connections.with_label_values(&[self.dialect, self.transport]).dec();
+        self.dialect = dialect;
+        self.metrics.connections.with_label_values(&[dialect, self.transport]).inc();
+        self.metrics.connections_total.with_label_values(&[dialect, self.transport]).inc();
+    }
+}
+
+impl Drop for ConnectionGauge<'_> {
+    fn drop(&mut self) {
+        self.metrics.connections.with_label_values(&[self.dialect, self.transport]).dec();
+    }
+}

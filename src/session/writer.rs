@@ -1,0 +1,55 @@
+//! The writing side: all that waits, in one call, within a deadline.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::Shared;
+use crate::chat::CloseReason;
+use crate::hub::{Mailbox, Outgoing};
+
+/// What a session that is ended for reading slowly gets to take its last message.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Writes until the mailbox is finished or the peer does not take it.
+pub(super) async fn run(socket: &mut (impl AsyncWrite + Unpin), mailbox: &Mailbox, shared: &Shared) {
+    while let Outgoing::Batch(batch) = mailbox.outgoing().await {
+        let bytes = coalesced(batch);
+        shared.metrics.write_calls_total.inc();
+        if let Err(reason) = write(socket, &bytes, mailbox, shared).await {
+            mailbox.close(reason);
+            // Nobody will read it; waiting for the end keeps the two sides in step.
+            mailbox.finish([]);
+            return;
+        }
+    }
+}
+
+fn coalesced(mut batch: Vec<Bytes>) -> Bytes {
+    match batch.len() {
+        1 => batch.swap_remove(0),
+        _ => batch.concat().into(),
+    }
+}
+
+async fn write(
+    socket: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    mailbox: &Mailbox,
+    shared: &Shared,
+) -> Result<(), CloseReason> {
+    let writing = socket.write_all(bytes);
+    tokio::pin!(writing);
+    let limit = async {
+        tokio::select! {
+            () = tokio::time::sleep(shared.limits.write_deadline) => {}
+            _ = mailbox.until_closed() => tokio::time::sleep(LAST_WORDS).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        written = &mut writing => written.map_err(|_| CloseReason::PeerGone),
+        () = limit => Err(CloseReason::SlowReader),
+    }
+}

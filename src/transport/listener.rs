@@ -1,0 +1,175 @@
+//! Listening sockets and their accept loops.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::Bytes;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::{Admission, Admitted};
+use crate::chat::CloseReason;
+use crate::session::{self, Opening, Shared};
+use crate::wire::{DialectKind, FramingKind, frame};
+
+const BACKLOG: u32 = 4_096;
+/// After a failed accept (out of descriptors, say) the loop waits instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// TCP's own probes of a silent peer, for framings without probes of their own.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// A bound listening socket with the name of its setting.
+pub struct Listener {
+    pub name: &'static str,
+    socket: TcpListener,
+}
+
+impl Listener {
+    /// Binds an address.
+    ///
+    /// # Errors
+    /// When the address cannot be used; the text names the setting.
+    pub fn bind(name: &'static str, address: SocketAddr) -> anyhow::Result<Self> {
+        let bind = || -> std::io::Result<TcpListener> {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        let socket = bind().map_err(|error| anyhow::anyhow!("listen.{name}: {address}: {error}"))?;
+        Ok(Self { name, socket })
+    }
+
+    /// The address it listens on, with the real port where 0 was asked for.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Accepts until `stop`; each connection with its peer's address.
+    async fn accept_each(self, stop: CancellationToken, mut each: impl FnMut(TcpStream, SocketAddr)) {
+        while let Some(accepted) = stop.run_until_cancelled(self.socket.accept()).await {
+            match accepted {
+                Ok((stream, peer)) => {
+                    prepare(&stream);
+                    each(stream, peer);
+                }
+                Err(error) => {
+                    tracing::warn!(listener = self.name, %error, "a connection cannot be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn prepare(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    // Without these a connection works, only less well.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(TCP_KEEPALIVE / 4));
+}
+
+/// Serves a raw TCP listener, one message per line; without a dialect, each client's first line tells it.
+pub async fn serve_lines(
+    listener: Listener,
+    dialect: Option<DialectKind>,
+    admission: Arc<Admission>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
+    let opening = Opening { dialect, framing: FramingKind::Lines, transport: "tcp" };
+    listener
+        .accept_each(stop, |stream, peer| {
+            let lifecycle = shared.lifecycle.clone();
+            match admission.admit(peer.ip()) {
+                Some(admitted) => {
+                    let shared = shared.clone();
+                    lifecycle.spawn(async move {
+                        session::run(stream, Bytes::new(), opening, shared).await;
+                        drop(admitted);
+                    });
+                }
+                None => lifecycle.spawn(turn_away(stream, dialect)),
+            }
+        })
+        .await;
+}
+
+/// Says why, once, without waiting for anybody.
+async fn turn_away(mut stream: TcpStream, dialect: Option<DialectKind>) {
+    let dialect = dialect.unwrap_or(DialectKind::Pychat).dialect();
+    if let Some(notice) = dialect.notice(CloseReason::TooManyConnections) {
+        let bytes = frame(FramingKind::Lines, dialect.rules().line_end, &notice);
+        // A fresh socket's send buffer always has room for one line.
+        let _ = stream.write_all(&bytes).await;
+    }
+}
+
+/// Serves an HTTP listener. A request that is not finished within `handshake` ends the connection. The place of an upgraded
+/// connection goes on with its session, by way of the request's extensions.
+pub async fn serve_http(
+    listener: Listener,
+    router: Router,
+    admission: Arc<Admission>,
+    shared: Arc<Shared>,
+    handshake: Duration,
+    stop: CancellationToken,
+) {
+    let ending = stop.clone();
+    listener
+        .accept_each(stop, |stream, peer| {
+            let admitted = admission.admit(peer.ip()).map(Arc::new);
+            let connection = connection(stream, router.clone(), admitted, handshake, ending.clone());
+            shared.lifecycle.spawn(connection);
+        })
+        .await;
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    admitted: Option<Arc<Admitted>>,
+    handshake: Duration,
+    stop: CancellationToken,
+) {
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let router = router.clone();
+        if let Some(admitted) = &admitted {
+            request.extensions_mut().insert(admitted.clone());
+        }
+        async move {
+            if request.extensions().get::<Arc<Admitted>>().is_none() {
+                return Ok(too_many());
+            }
+            router.oneshot(request.map(Body::new) as Request).await
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(handshake).max_buf_size(64 * 1024);
+    let serving = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    tokio::pin!(serving);
+    tokio::select! {
+        // A peer that breaks the protocol or vanishes is its own affair.
+        _ = &mut serving => {}
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(handshake, serving).await;
+        }
+    }
+}
+
+fn too_many() -> axum::response::Response {
+    use axum::response::IntoResponse;
+    let retry = [(axum::http::header::RETRY_AFTER, "5"), (axum::http::header::CONNECTION, "close")];
+    (axum::http::StatusCode::SERVICE_UNAVAILABLE, retry, "Too many connections\n").into_response()
+}

@@ -1,0 +1,60 @@
+//! One event on its way to many mailboxes: each wire format is encoded at most once, on first use, and shared.
+
+use std::cell::OnceCell;
+
+use bytes::Bytes;
+
+use super::framing::{FramingKind, frame};
+use super::{DialectKind, EventForm};
+use crate::chat::Envelope;
+
+/// The bytes one subscriber of a room wants: the form of the event, framed for its transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireFormat {
+    pub form: EventForm,
+    pub framing: FramingKind,
+}
+
+const FORMS: usize = 4;
+const FRAMINGS: usize = 2;
+
+impl WireFormat {
+    fn index(self) -> usize {
+        self.form as usize * FRAMINGS + self.framing as usize
+    }
+
+    fn dialect(self) -> DialectKind {
+        match self.form {
+            EventForm::ActionText | EventForm::ActionHash | EventForm::ActionInteger => DialectKind::Action,
+            EventForm::Pychat => DialectKind::Pychat,
+        }
+    }
+}
+
+/// An event of a room with its encodings.
+pub struct Fanout<'a> {
+    room: &'a str,
+    envelope: &'a Envelope,
+    encoded: [OnceCell<Option<Bytes>>; FORMS * FRAMINGS],
+}
+
+impl<'a> Fanout<'a> {
+    pub fn new(room: &'a str, envelope: &'a Envelope) -> Self {
+        Self { room, envelope, encoded: Default::default() }
+    }
+
+    pub fn envelope(&self) -> &Envelope {
+        self.envelope
+    }
+
+    /// The event in this format, ready to be written; `None` where the dialect has no words for it.
+    pub fn bytes(&self, format: WireFormat) -> Option<&Bytes> {
+        self.encoded[format.index()]
+            .get_or_init(|| {
+                let dialect = format.dialect().dialect();
+                let message = dialect.event(format.form, self.room, self.envelope)?;
+                Some(frame(format.framing, dialect.rules().line_end, &message))
+            })
+            .as_ref()
+    }
+}

@@ -1,0 +1,115 @@
+//! Where one message ends and the next begins: lines over TCP, messages over WebSocket.
+
+mod line;
+mod websocket;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+pub use line::Lines;
+pub use websocket::WebSocketMessages;
+
+use crate::chat::CloseReason;
+
+/// How messages are told apart on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FramingKind {
+    Lines,
+    WebSocket,
+}
+
+/// What the inbound side found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame {
+    Message(Bytes),
+    /// A message over the limit was skipped.
+    TooLong,
+    /// The peer asked for the end.
+    Closed,
+}
+
+/// The stream cannot be cut into messages any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FramingError {
+    #[error("the message is longer than allowed")]
+    TooLong,
+    #[error("the stream breaks the framing's rules")]
+    Broken,
+}
+
+/// The inbound side of a framing: takes bytes as they come, gives whole messages. Holds no buffer while nothing is pending.
+pub enum Inbound {
+    Lines(Lines),
+    WebSocket(Box<WebSocketMessages>),
+}
+
+impl Inbound {
+    pub fn new(kind: FramingKind, frame_bytes_max: usize) -> Self {
+        match kind {
+            FramingKind::Lines => Self::Lines(Lines::new(frame_bytes_max)),
+            FramingKind::WebSocket => Self::WebSocket(Box::new(WebSocketMessages::new(frame_bytes_max))),
+        }
+    }
+
+    /// Lowers the limit once the dialect is known; never raises it.
+    pub fn limit(&mut self, frame_bytes_max: usize) {
+        match self {
+            Self::Lines(lines) => lines.limit(frame_bytes_max),
+            Self::WebSocket(messages) => messages.limit(frame_bytes_max),
+        }
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Lines(lines) => lines.push(bytes),
+            Self::WebSocket(messages) => messages.push(bytes),
+        }
+    }
+
+    /// The next whole message, `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// When no further message can be found on this connection.
+    pub fn next(&mut self) -> Result<Option<Frame>, FramingError> {
+        match self {
+            Self::Lines(lines) => Ok(lines.next()),
+            Self::WebSocket(messages) => messages.next(),
+        }
+    }
+
+    /// Bytes the framing itself wants to send (WebSocket pongs), ready to be written.
+    pub fn take_output(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Lines(_) => None,
+            Self::WebSocket(messages) => messages.take_output(),
+        }
+    }
+}
+
+/// A message ready to be written.
+pub fn frame(kind: FramingKind, line_end: &[u8], message: &[u8]) -> Bytes {
+    match kind {
+        FramingKind::Lines => {
+            let mut out = BytesMut::with_capacity(message.len() + line_end.len());
+            out.put_slice(message);
+            out.put_slice(line_end);
+            out.freeze()
+        }
+        FramingKind::WebSocket => websocket::text_frame(message),
+    }
+}
+
+/// What ends a connection politely on this framing.
+pub fn close_frame(kind: FramingKind, reason: CloseReason) -> Option<Bytes> {
+    match kind {
+        FramingKind::Lines => None,
+        FramingKind::WebSocket => Some(websocket::close_frame(reason.websocket_code(), reason.notice().unwrap_or(""))),
+    }
+}
+
+/// A keep-alive probe that the peer's implementation answers by itself; lines have none (TCP keep-alive serves them).
+pub fn ping_frame(kind: FramingKind) -> Option<Bytes> {
+    match kind {
+        FramingKind::Lines => None,
+        FramingKind::WebSocket => Some(Bytes::from_static(&[0x89, 0x00])),
+    }
+}

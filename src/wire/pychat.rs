@@ -1,0 +1,234 @@
+//! The `pychat` dialect: a text line in, a compact JSON object out.
+//!
+//! Source: `docs/protocols/pychat.md` and the protocol's own text. Key order and the joined-up `alphanumericcharacters`
+//! are kept on purpose: clients compare text.
+
+use serde::Serialize;
+
+use super::{Dialect, EventForm, Messages, Request, Rules, Tag, json, pychat_dates};
+use crate::chat::{CloseReason, Command, Conduct, Envelope, EventKind, Nickname, Refusal, Reply, RoomId, RoomRef};
+
+pub struct Pychat;
+
+const RULES: Rules = Rules {
+    conduct: Conduct {
+        login_first: true,
+        login_once: true,
+        login_tolerates_clash: true,
+        single_room: true,
+        sees_own_leaving: true,
+    },
+    message_bytes_max: Some(16_384),
+    long_message_closes: true,
+    line_end: b"\r\n",
+};
+
+#[derive(Serialize)]
+struct CommandResult<'a> {
+    r#type: &'static str,
+    result: &'a str,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    r#type: &'static str,
+    error: &'a str,
+}
+
+#[derive(Serialize)]
+struct RoomEvent<'a> {
+    body: &'a str,
+    r#type: &'static str,
+    from: &'a str,
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    body: Record<'a>,
+    r#type: &'static str,
+    from: &'a str,
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    body: &'a str,
+    from: &'a str,
+    room: &'a str,
+    utctimestamp: String,
+    to: &'a str,
+    r#type: &'static str,
+}
+
+impl Dialect for Pychat {
+    fn rules(&self) -> &'static Rules {
+        &RULES
+    }
+
+    fn decode(&self, message: &[u8]) -> Request {
+        let command = match std::str::from_utf8(message) {
+            Ok(line) => command(line.trim_end_matches(['\r', '\n'])),
+            Err(_) => Err(Refusal::ParameterInvalid("encoding")),
+        };
+        Request { tag: Tag::Nothing, command, form: EventForm::Pychat }
+    }
+
+    fn answer<'a>(&self, _: &'a Tag, outcome: &'a Result<Reply, Refusal>, own_name: Option<&'a Nickname>) -> Messages<'a> {
+        let one = |message| Box::new(std::iter::once(message));
+        match outcome {
+            Ok(Reply::LoggedIn { nickname }) => one(result(&format!("Username set to {nickname}"))),
+            Ok(Reply::Joined { room, .. }) => one(result(&format!("Joined room {room}"))),
+            Ok(Reply::Left { .. } | Reply::Sent { .. }) => one(result("OK")),
+            Ok(Reply::History { room, records }) => {
+                let asker = own_name.map_or("", Nickname::as_str);
+                let frames = records.iter().map(move |envelope| history_record(room.as_str(), envelope, asker));
+                Box::new(frames.chain(std::iter::once(result("OK"))))
+            }
+            Err(refusal) => one(error(&error_text(refusal))),
+        }
+    }
+
+    fn event(&self, _: EventForm, _: &str, envelope: &Envelope) -> Option<Vec<u8>> {
+        let (r#type, body) = described(envelope);
+        Some(json(&RoomEvent { body: &body, r#type, from: envelope.event.actor.shown_name() }))
+    }
+
+    fn notice(&self, reason: CloseReason) -> Option<Vec<u8>> {
+        reason.notice().map(error)
+    }
+}
+
+fn result(text: &str) -> Vec<u8> {
+    json(&CommandResult { r#type: "commandResult", result: text })
+}
+
+fn error(text: &str) -> Vec<u8> {
+    json(&Error { r#type: "error", error: text })
+}
+
+/// The type and body of an event, the same live and in the history.
+fn described(envelope: &Envelope) -> (&'static str, std::borrow::Cow<'_, str>) {
+    let name = envelope.event.actor.shown_name();
+    match &envelope.event.kind {
+        EventKind::Joined => ("userJoined", format!("User {name} has joined the room").into()),
+        EventKind::Left => ("userLeft", format!("User {name} has left the room").into()),
+        EventKind::Message { text } => ("message", text.as_str().into()),
+    }
+}
+
+fn history_record(room: &str, envelope: &Envelope, asker: &str) -> Vec<u8> {
+    let (r#type, body) = described(envelope);
+    let from = envelope.event.actor.shown_name();
+    let utctimestamp = pychat_dates::format_utc(envelope.time_us);
+    let body = Record { body: &body, from, room, utctimestamp, to: asker, r#type };
+    json(&History { body, r#type: "history", from: asker })
+}
+
+fn command(line: &str) -> Result<Command, Refusal> {
+    let (word, rest) = split_word(line);
+    match word {
+        "LOGIN" => {
+            let (name, _) = split_word(rest);
+            if name.is_empty() {
+                return Err(Refusal::ParameterMissing("nickname"));
+            }
+            let fits = (3..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let nickname = Nickname::parse(name).ok().filter(|_| fits).ok_or(Refusal::NicknameInvalid)?;
+            Ok(Command::Login { nickname })
+        }
+        "JOIN" => join(without_room_word(rest)),
+        "LEAVE" | "LEFT" => Ok(Command::Leave { room: RoomRef::Current }),
+        "HISTORY" => {
+            let range = pychat_dates::parse_range(rest).map_err(Refusal::DateInvalid)?;
+            Ok(Command::History { room: RoomRef::Current, range })
+        }
+        "MESSAGE" => say(rest),
+        _ => say(line),
+    }
+}
+
+fn join(room: &str) -> Result<Command, Refusal> {
+    let room = room.trim();
+    if room.is_empty() {
+        return Err(Refusal::ParameterMissing("room"));
+    }
+    let invalid = || Refusal::RoomNameInvalid(room.to_owned());
+    if !room.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(invalid());
+    }
+    RoomId::parse(room).map(|room| Command::Join { room }).map_err(|_| invalid())
+}
+
+fn say(text: &str) -> Result<Command, Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::ParameterMissing("text"));
+    }
+    Ok(Command::Send { room: RoomRef::Current, text: text.to_owned() })
+}
+
+/// `JOIN ROOM red` is `JOIN red`.
+fn without_room_word(rest: &str) -> &str {
+    match split_word(rest) {
+        ("ROOM", after) => after,
+        _ => rest,
+    }
+}
+
+/// The first word and what follows its blanks. A word that merely starts like a command is another word.
+fn split_word(line: &str) -> (&str, &str) {
+    match line.find([' ', '\t']) {
+        Some(end) => (&line[..end], line[end..].trim_start_matches([' ', '\t'])),
+        None => (line, ""),
+    }
+}
+
+fn error_text(refusal: &Refusal) -> String {
+    let text = match refusal {
+        Refusal::ParameterMissing(_) => "Missing required parameter",
+        Refusal::NicknameInvalid => "Invalid nickname",
+        Refusal::RoomNameInvalid(name) => {
+            return format!("Invalid room name: {name}, please use alphanumericcharacters only");
+        }
+        Refusal::DateInvalid(date) => return format!("Invalid date: {date}"),
+        Refusal::AlreadyLoggedIn(name) => return format!("User already logged in with name {name}"),
+        Refusal::LoginRequired => "Login required",
+        Refusal::NicknameInUse | Refusal::AlreadyJoined => {
+            "User with such nickname is already present in the requested room"
+        }
+        Refusal::NoCurrentRoom | Refusal::NotJoined | Refusal::NothingToLeave => "Join a room first",
+        Refusal::RoomNotFound => "Room not found",
+        Refusal::FrameTooLong => "Line is too long",
+        Refusal::TextTooLong => "Message is too long",
+        Refusal::ParameterInvalid(_) => "Message is not valid UTF-8",
+        Refusal::NotAnObject | Refusal::ActionMissing | Refusal::ActionUnknown => "Unknown command",
+        Refusal::TooManyRooms => "Too many rooms",
+        Refusal::TooManyRequests => "Too many requests",
+        Refusal::Unavailable => "Service is unavailable, try again",
+    };
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_merely_start_like_a_command_are_messages() {
+        for line in ["LEFTOVERS are fine", "LOGINS", "JOINED", "HISTORYbook", "message hi", " JOIN red", "MESSAGES"] {
+            let said = Command::Send { room: RoomRef::Current, text: line.to_owned() };
+            assert_eq!(command(line), Ok(said));
+        }
+        let said = Command::Send { room: RoomRef::Current, text: "LEFT  he said".to_owned() };
+        assert_eq!(command("MESSAGE LEFT  he said"), Ok(said));
+    }
+
+    #[test]
+    fn room_aliases_and_odd_rooms() {
+        let red = Ok(Command::Join { room: RoomId::parse("red").unwrap() });
+        assert_eq!(command("JOIN red"), red);
+        assert_eq!(command("JOIN ROOM  red "), red);
+        assert_eq!(command("JOIN ROOMY"), Ok(Command::Join { room: RoomId::parse("ROOMY").unwrap() }));
+        assert_eq!(command("JOIN ROOM"), Err(Refusal::ParameterMissing("room")));
+        assert_eq!(command("JOIN !@#"), Err(Refusal::RoomNameInvalid("!@#".into())));
+        assert_eq!(command("JOIN red blue"), Err(Refusal::RoomNameInvalid("red blue".into())));
+    }
+}

@@ -1,0 +1,153 @@
+//! The configurable limits: every refusal is an error reply, and none costs others anything.
+
+use crate::support::client::{Client, Received, parsed};
+use crate::support::dialect::Dialect::{self, Action, Pychat};
+use crate::support::dialect::Transport;
+use crate::support::node::Plan;
+use crate::support::{eventually, until};
+
+/// So slow a bucket that even a stalled machine meets its end within so many requests.
+const ENOUGH: usize = 200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_beyond_the_rate_are_refused_and_later_ones_are_not() {
+    // Other requests count as messages too: of the burst LOGIN and JOIN take two.
+    let node = Plan::embedded().set("limits.messages_per_second", "1").set("limits.message_burst", "6").start();
+    for dialect in [Action, Pychat] {
+        let name = format!("hasty{dialect:?}");
+        let mut hasty = Client::member(&node, dialect, &name, "red").await;
+        let mut other = Client::member(&node, dialect, &format!("other{dialect:?}"), "blue").await;
+        let mut accepted = Vec::new();
+        let refusal = loop {
+            assert!(accepted.len() < ENOUGH, "{dialect:?}: {ENOUGH} messages in a row were accepted");
+            let text = format!("message {}", accepted.len());
+            let reply = hasty.ask(&dialect.say("red", &text)).await;
+            match dialect.error(&reply) {
+                None => accepted.push(text),
+                Some(error) => break error.to_owned(),
+            }
+        };
+        assert_eq!(refusal, "Too many requests", "{dialect:?}");
+        assert!(accepted.len() >= 4, "{dialect:?}: the burst has room for 4 messages, accepted {accepted:?}");
+        // The rate is a session's own, and a refused message is in no room.
+        other.say("blue", "me too?").await;
+        until("a message is accepted again", async || {
+            let reply = hasty.ask(&dialect.say("red", "at last")).await;
+            dialect.error(&reply).is_none()
+        })
+        .await;
+        for text in accepted.iter().map(String::as_str).chain(["at last"]) {
+            hasty.expect_message(&name, text).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joins_beyond_the_rate_are_refused() {
+    let node = Plan::embedded().set("limits.joins_per_second", "1").set("limits.join_burst", "3").start();
+    let mut alice = Client::connect(&node, Action, Transport::WebSocket).await;
+    let mut accepted = 0;
+    let refusal = loop {
+        assert!(accepted < ENOUGH, "{ENOUGH} joins in a row were accepted");
+        let reply = alice.ask(&Action.join("red")).await;
+        if let Some(error) = Action.error(&reply) {
+            break error.to_owned();
+        }
+        accepted += 1;
+        alice.must(&Action.leave("red")).await;
+    };
+    assert_eq!(refusal, "Too many requests");
+    assert!(accepted >= 3, "the burst is 3, accepted {accepted}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_in_a_hundred_rooms_at_most() {
+    let node = Plan::embedded().start();
+    let mut alice = Client::connect(&node, Action, Transport::WebSocket).await;
+    for number in 0..100 {
+        alice.join(&format!("room {number}")).await;
+    }
+    assert_eq!(alice.refused(&Action.join("room 100")).await, "Too many rooms");
+    alice.must(&Action.leave("room 50")).await;
+    alice.join("room 100").await;
+    assert_eq!(alice.refused(&Action.join("room 50")).await, "Too many rooms");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_malformed_messages_in_a_row_end_the_connection() {
+    let node = Plan::embedded().start();
+    for transport in Transport::ALL {
+        for (dialect, malformed) in [(Action, "this is no JSON"), (Pychat, "JOIN !@#")] {
+            let name = format!("{dialect:?}{transport:?}");
+            let mut client = Client::connect(&node, dialect, transport).await;
+            client.must(&dialect.claim(&name)).await;
+            for _ in 0..19 {
+                client.refused(malformed).await;
+            }
+            // A good one in between starts the count again.
+            client.join("red").await;
+            for _ in 0..19 {
+                client.refused(malformed).await;
+            }
+            client.send(malformed).await;
+            let last = last_error_before_end(&mut client, dialect).await;
+            assert_eq!(last.0, "Too many malformed messages", "{name}");
+            if transport == Transport::WebSocket {
+                assert_eq!(last.1, Some(1008), "{name}");
+            }
+        }
+    }
+}
+
+/// The text of the last error reply, and the close code where there is one.
+async fn last_error_before_end(client: &mut Client, dialect: Dialect) -> (String, Option<u16>) {
+    let mut last = String::new();
+    loop {
+        match client.try_receive().await.unwrap_or_else(|error| panic!("{error}")) {
+            Received::Closed(close) => return (last, close.map(|(code, _)| code)),
+            Received::Frame(frame) => {
+                let error = dialect.error(&parsed(&frame)).map(str::to_owned);
+                last = error.unwrap_or_else(|| panic!("awaited an error, received {frame}"));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_beyond_the_addresss_share_is_refused_and_the_others_stay() {
+    connections_are_limited("limits.connections_per_address").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_beyond_the_nodes_limit_is_refused_and_the_others_stay() {
+    connections_are_limited("limits.connections").await;
+}
+
+async fn connections_are_limited(key: &str) {
+    let node = Plan::embedded().set(key, "3").start();
+    let mut first = Client::connect(&node, Pychat, Transport::Tcp).await;
+    let mut second = Client::connect(&node, Action, Transport::Tcp).await;
+    let mut third = Client::connect(&node, Action, Transport::WebSocket).await;
+    for client in [&mut first, &mut second, &mut third] {
+        client.expect_quiet().await;
+    }
+    for dialect in [Action, Pychat] {
+        let mut newcomer = Client::connect(&node, dialect, Transport::Tcp).await;
+        let frame = parsed(&newcomer.frame().await);
+        assert!(dialect.error(&frame).is_some(), "{dialect:?}: the newcomer was told {frame}");
+        newcomer.expect_closed().await;
+    }
+    // A WebSocket may be refused in the handshake already.
+    if let Ok(mut newcomer) = Client::dial(node.address("http"), Action, Transport::WebSocket).await {
+        last_error_before_end(&mut newcomer, Action).await;
+    }
+    for client in [&mut first, &mut second, &mut third] {
+        client.expect_quiet().await;
+    }
+    first.disconnect().await;
+    eventually("there is room for another connection", async || {
+        let mut newcomer = Client::dial(node.address("action_tcp"), Action, Transport::Tcp).await?;
+        newcomer.try_quiet().await
+    })
+    .await;
+}

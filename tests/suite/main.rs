@@ -1,0 +1,21 @@
+//! Tests of the running program: real gateways, a real Redis, a real browser, clients of their own.
+//!
+//! Nothing here links the server's code, so that no codec is tested against itself. Every wait is for a condition and has
+//! a deadline; every test owns its Redis, its ports and its folders, so that all of them run side by side.
+
+// The server's rules against the ambient clock and against panics are not meant for tests, where a panic is the verdict.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod broker_away;
+mod cluster;
+mod history;
+mod limits;
+mod listeners;
+mod node_death;
+mod process;
+mod rubbish;
+mod shutdown;
+mod slow_reader;
+mod support;
+mod transcripts;
+mod web_page;

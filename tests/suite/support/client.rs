@@ -1,0 +1,242 @@
+//! A chat client: sends texts, receives frames one by one, and knows what it was told when something is missing.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_tungstenite::tungstenite::Message as WebSocketMessage;
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use super::DEADLINE;
+use super::dialect::{Dialect, Transport};
+use super::node::Node;
+
+/// How many of the last frames a failure shows.
+const REMEMBERED: usize = 5;
+
+pub struct Client {
+    dialect: Dialect,
+    lane: Lane,
+    /// Frames that were passed over in search of a reply.
+    waiting: VecDeque<String>,
+    /// The last frames received, for the report of a failure.
+    received: VecDeque<String>,
+}
+
+enum Lane {
+    Line { input: BufReader<OwnedReadHalf>, output: OwnedWriteHalf, end: &'static str },
+    WebSocket(Box<WebSocketStream<TcpStream>>),
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Received {
+    Frame(String),
+    /// The end of the connection, over WebSocket with the code and the reason of the close frame.
+    Closed(Option<(u16, String)>),
+}
+
+/// Connecting.
+impl Client {
+    pub async fn connect(node: &Node, dialect: Dialect, transport: Transport) -> Self {
+        let address = transport.address(node, dialect);
+        let client = Self::dial(address, dialect, transport).await;
+        client.unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"))
+    }
+
+    pub async fn dial(address: SocketAddr, dialect: Dialect, transport: Transport) -> Result<Self, String> {
+        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        match transport {
+            Transport::Tcp => Ok(Self::over_tcp(stream, dialect)),
+            Transport::WebSocket => Self::over_websocket(stream, dialect.websocket_path(), dialect).await,
+        }
+    }
+
+    pub fn over_tcp(stream: TcpStream, dialect: Dialect) -> Self {
+        let (input, output) = stream.into_split();
+        Self::new(dialect, Lane::Line { input: BufReader::new(input), output, end: dialect.line_end() })
+    }
+
+    pub async fn over_websocket(stream: TcpStream, path: &str, dialect: Dialect) -> Result<Self, String> {
+        let host = stream.peer_addr().map_err(|error| error.to_string())?;
+        let handshake = client_async(format!("ws://{host}{path}"), stream);
+        let handshake = tokio::time::timeout(DEADLINE, handshake).await;
+        let (socket, _) = handshake.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(Self::new(dialect, Lane::WebSocket(Box::new(socket))))
+    }
+
+    fn new(dialect: Dialect, lane: Lane) -> Self {
+        Self { dialect, lane, waiting: VecDeque::new(), received: VecDeque::new() }
+    }
+
+    /// Ends the connection in order.
+    pub async fn disconnect(self) {
+        if let Lane::WebSocket(mut socket) = self.lane {
+            // A server that is gone already is as good.
+            let _ = socket.close(None).await;
+        }
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+}
+
+/// Frame by frame; `Err` says what was received instead of what was awaited.
+impl Client {
+    pub async fn try_send(&mut self, text: &str) -> Result<(), String> {
+        match &mut self.lane {
+            Lane::Line { output, end, .. } => {
+                let line = format!("{text}{end}");
+                output.write_all(line.as_bytes()).await.map_err(|error| format!("cannot send: {error}"))
+            }
+            Lane::WebSocket(socket) => {
+                socket.send(WebSocketMessage::text(text)).await.map_err(|error| format!("cannot send: {error}"))
+            }
+        }
+    }
+
+    /// Sends these bytes and nothing more: over TCP without a line end, over WebSocket as one binary frame.
+    pub async fn try_send_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        match &mut self.lane {
+            Lane::Line { output, .. } => output.write_all(bytes).await.map_err(|error| format!("cannot send: {error}")),
+            Lane::WebSocket(socket) => {
+                let frame = WebSocketMessage::binary(bytes.to_vec());
+                socket.send(frame).await.map_err(|error| format!("cannot send: {error}"))
+            }
+        }
+    }
+
+    /// The next frame, or the end of the connection.
+    pub async fn try_receive(&mut self) -> Result<Received, String> {
+        match self.receive_within(DEADLINE).await {
+            Some(received) => received,
+            None => Err(format!("nothing received within {DEADLINE:?}{}", self.story())),
+        }
+    }
+
+    /// Nothing when the time passed without a frame.
+    pub async fn receive_within(&mut self, time: Duration) -> Option<Result<Received, String>> {
+        if let Some(frame) = self.waiting.pop_front() {
+            return Some(Ok(Received::Frame(frame)));
+        }
+        let received = tokio::time::timeout(time, self.lane.receive()).await.ok()?;
+        if let Ok(Received::Frame(frame)) = &received {
+            self.received.push_back(shortened(frame));
+            if self.received.len() > REMEMBERED {
+                self.received.pop_front();
+            }
+        }
+        Some(received)
+    }
+
+    pub async fn try_frame(&mut self) -> Result<String, String> {
+        match self.try_receive().await? {
+            Received::Frame(frame) => Ok(frame),
+            Received::Closed(close) => Err(format!("the connection ended ({close:?}){}", self.story())),
+        }
+    }
+
+    /// Asks for a known error and takes nothing else: whatever the server had to say before is a failure.
+    pub async fn try_quiet(&mut self) -> Result<(), String> {
+        let (request, answers) = self.dialect.probe();
+        self.try_send(request).await?;
+        let frame = self.try_frame().await?;
+        if answers.contains(&parsed(&frame)) { Ok(()) } else { Err(format!("expected quiet, received {frame}")) }
+    }
+
+    pub async fn try_closed(&mut self) -> Result<Option<(u16, String)>, String> {
+        match self.try_receive().await? {
+            Received::Closed(close) => Ok(close),
+            Received::Frame(frame) => Err(format!("expected the end of the connection, received {frame}")),
+        }
+    }
+
+    /// The reply to `request`; events that come before it keep their place for later.
+    pub async fn try_ask(&mut self, request: &str) -> Result<Value, String> {
+        self.try_send(request).await?;
+        let mut passed = std::mem::take(&mut self.waiting);
+        let reply = loop {
+            let frame = match self.try_frame().await {
+                Ok(frame) => frame,
+                Err(error) => break Err(error),
+            };
+            let value = parsed(&frame);
+            if self.dialect.is_reply(&value) {
+                break Ok(value);
+            }
+            passed.push_back(frame);
+        };
+        self.waiting = passed;
+        reply.map_err(|error| format!("no reply to {}: {error}", shortened(request)))
+    }
+
+    /// Takes out the frames that were passed over and that `wanted` picks.
+    pub fn take_waiting(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let (taken, kept) = std::mem::take(&mut self.waiting).into_iter().partition(|frame| wanted(&parsed(frame)));
+        self.waiting = kept;
+        let taken: VecDeque<String> = taken;
+        taken.iter().map(|frame| parsed(frame)).collect()
+    }
+
+    fn story(&self) -> String {
+        let frames: String = self.received.iter().map(|frame| format!("\n    {frame}")).collect();
+        format!("; the last frames before it:{}", if frames.is_empty() { " none" } else { &frames })
+    }
+}
+
+impl Lane {
+    async fn receive(&mut self) -> Result<Received, String> {
+        match self {
+            Lane::Line { input, end, .. } => receive_line(input, end).await,
+            Lane::WebSocket(socket) => receive_frame(socket).await,
+        }
+    }
+}
+
+async fn receive_line(input: &mut BufReader<OwnedReadHalf>, end: &str) -> Result<Received, String> {
+    let mut line = Vec::new();
+    if let Err(error) = input.read_until(b'\n', &mut line).await {
+        return Err(format!("cannot receive: {error}"));
+    }
+    let text = String::from_utf8(line).map_err(|error| format!("a line that is not UTF-8: {error}"))?;
+    match text.strip_suffix(end) {
+        Some(line) if !line.ends_with('\r') => Ok(Received::Frame(line.to_owned())),
+        None if text.is_empty() => Ok(Received::Closed(None)),
+        _ => Err(format!("a line that does not end with {end:?}: {text:?}")),
+    }
+}
+
+async fn receive_frame(socket: &mut WebSocketStream<TcpStream>) -> Result<Received, String> {
+    loop {
+        return match socket.next().await {
+            Some(Ok(WebSocketMessage::Text(text))) => Ok(Received::Frame(text.as_str().to_owned())),
+            Some(Ok(WebSocketMessage::Close(frame))) => {
+                let close = frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned()));
+                Ok(Received::Closed(close))
+            }
+            // Answered by the library itself.
+            Some(Ok(WebSocketMessage::Ping(_) | WebSocketMessage::Pong(_))) => continue,
+            Some(Ok(other)) => Err(format!("a frame that is no text: {other:?}")),
+            Some(Err(error)) => Err(format!("cannot receive: {error}")),
+            None => Ok(Received::Closed(None)),
+        };
+    }
+}
+
+/// Text that is no JSON becomes null, which equals nothing that a test expects.
+pub fn parsed(frame: &str) -> Value {
+    serde_json::from_str(frame).unwrap_or_default()
+}
+
+/// A frame fit for a report.
+pub fn shortened(frame: &str) -> String {
+    match frame.char_indices().nth(300) {
+        Some((end, _)) => format!("{}… ({} bytes)", &frame[..end], frame.len()),
+        None => frame.to_owned(),
+    }
+}

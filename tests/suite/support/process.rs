@@ -1,0 +1,40 @@
+//! Signals and exits of the child processes.
+
+use std::io;
+use std::process::{Child, ExitStatus};
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{DEADLINE, POLL};
+
+pub fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_child(child);
+    kill_process(pid, signal)
+        .unwrap_or_else(|error| panic!("cannot send {signal:?} to process {}: {error}", child.id()));
+}
+
+/// Ends the child at once and takes its exit, so that its ports are free again afterwards.
+pub fn kill(child: &mut Child) {
+    // Both fail only for a child that is gone already.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Waits for the child's own end; one that goes on is a failure and does not outlive it.
+pub fn exit_of(child: &mut Child, what: &str) -> ExitStatus {
+    let end = Instant::now() + DEADLINE;
+    while Instant::now() < end {
+        if let Some(status) = child.try_wait().expect("a child can be asked for its exit") {
+            return status;
+        }
+        std::thread::sleep(POLL);
+    }
+    kill(child);
+    panic!("{what} is still running after {DEADLINE:?}");
+}
+
+/// Says what to install when a program is missing, because a missing tool is a failure and never a skipped test.
+pub fn started(program: &str, child: io::Result<Child>) -> Child {
+    child.unwrap_or_else(|error| panic!("cannot start {program}: {error} (tests/run installs what is missing)"))
+}

@@ -1,0 +1,90 @@
+//! Talking as a test does that ends with the first surprise.
+
+use serde_json::Value;
+
+use super::client::{Client, parsed, shortened};
+use super::dialect::{Dialect, Message, Transport};
+use super::node::Node;
+
+impl Client {
+    /// A client that has claimed `nickname` and is in `room`, over the transport of the dialect's original server.
+    pub async fn member(node: &Node, dialect: Dialect, nickname: &str, room: &str) -> Self {
+        let transport = if dialect == Dialect::Action { Transport::WebSocket } else { Transport::Tcp };
+        let mut client = Self::connect(node, dialect, transport).await;
+        client.must(&dialect.claim(nickname)).await;
+        client.join(room).await;
+        client
+    }
+
+    pub async fn send(&mut self, text: &str) {
+        self.try_send(text).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    pub async fn expect_quiet(&mut self) {
+        self.try_quiet().await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// The end of the connection, over WebSocket with the code and the reason of the close frame.
+    pub async fn expect_closed(&mut self) -> Option<(u16, String)> {
+        self.try_closed().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub async fn frame(&mut self) -> String {
+        self.try_frame().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub async fn ask(&mut self, request: &str) -> Value {
+        self.try_ask(request).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Asks for something that has to succeed.
+    pub async fn must(&mut self, request: &str) {
+        let reply = self.ask(request).await;
+        assert_eq!(self.dialect().error(&reply), None, "{} was refused", shortened(request));
+    }
+
+    /// Asks for something that has to be refused; gives the text of the error.
+    pub async fn refused(&mut self, request: &str) -> String {
+        let reply = self.ask(request).await;
+        let error = self.dialect().error(&reply).map(str::to_owned);
+        error.unwrap_or_else(|| panic!("{request} was not refused: {reply}"))
+    }
+
+    /// Joins `room` and, in pychat, reads the news of one's own coming.
+    pub async fn join(&mut self, room: &str) {
+        self.must(&self.dialect().join(room)).await;
+        if self.dialect() == Dialect::Pychat {
+            let joined = self.frame().await;
+            assert_eq!(parsed(&joined)["type"], "userJoined", "received {joined}");
+        }
+    }
+
+    /// The acknowledged sending of `text`; the sender's own copy stays to be read.
+    pub async fn say(&mut self, room: &str, text: &str) {
+        self.must(&self.dialect().say(room, text)).await;
+    }
+
+    /// The next message of a room; the coming and going of members is passed over, a reply is not.
+    pub async fn message(&mut self) -> Message {
+        loop {
+            let frame = self.frame().await;
+            let value = parsed(&frame);
+            assert!(!self.dialect().is_reply(&value), "awaited a message, received {frame}");
+            if let Some(message) = self.dialect().message(&value) {
+                return message;
+            }
+        }
+    }
+
+    pub async fn expect_message(&mut self, author: &str, text: &str) {
+        let expected = Message { author: author.to_owned(), text: text.to_owned() };
+        assert_eq!(self.message().await, expected);
+    }
+
+    /// The bodies of the records that pychat's HISTORY gives for `bounds`.
+    pub async fn history(&mut self, bounds: &str) -> Vec<Value> {
+        self.must(format!("HISTORY {bounds}").trim_end()).await;
+        let records = self.take_waiting(|frame| frame["type"] == "history");
+        records.into_iter().map(|mut record| record["body"].take()).collect()
+    }
+}

@@ -1,0 +1,166 @@
+//! Runs every transcript over each transport, on each backend, on one node and on two.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::support::client::{Client, parsed, shortened};
+use crate::support::dialect::{Dialect, Transport};
+use crate::support::node::{Node, Plan};
+use crate::support::redis::Redis;
+use crate::support::transcript::{Act, Step, Transcript, all_below, is_frame, is_text};
+use crate::support::{DEADLINE, POLL};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transcripts_over_tcp_in_memory() {
+    run_all(vec![Plan::embedded().start()], Transport::Tcp).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transcripts_over_websocket_in_memory() {
+    run_all(vec![Plan::embedded().start()], Transport::WebSocket).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transcripts_over_tcp_on_redis() {
+    let redis = Redis::start();
+    run_all(vec![Plan::on(&redis).start()], Transport::Tcp).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transcripts_over_websocket_on_redis() {
+    let redis = Redis::start();
+    run_all(vec![Plan::on(&redis).start()], Transport::WebSocket).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transcripts_over_tcp_on_two_nodes() {
+    let redis = Redis::start();
+    run_all(vec![Plan::on(&redis).start(), Plan::on(&redis).start()], Transport::Tcp).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transcripts_over_websocket_on_two_nodes() {
+    let redis = Redis::start();
+    run_all(vec![Plan::on(&redis).start(), Plan::on(&redis).start()], Transport::WebSocket).await;
+}
+
+/// Runs all at the same time, so that they also disturb one another if they can, and reports every failure.
+async fn run_all(nodes: Vec<Node>, transport: Transport) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let nodes = Arc::new(nodes);
+    let mut runs = JoinSet::new();
+    for transcript in all_below(&folder).into_iter().filter(|one| one.only.is_none_or(|only| only == transport)) {
+        runs.spawn(run(transcript, Arc::clone(&nodes), transport));
+    }
+    assert!(!runs.is_empty(), "there are no transcripts in {}", folder.display());
+    let mut failures: Vec<String> = runs.join_all().await.into_iter().filter_map(Result::err).collect();
+    failures.sort();
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+async fn run(transcript: Transcript, nodes: Arc<Vec<Node>>, transport: Transport) -> Result<(), String> {
+    let mut stage = Stage { nodes, transport, places: BTreeMap::new(), clients: BTreeMap::new() };
+    let at = |line: usize| format!("tests/transcripts/{}:{line}", transcript.file.display());
+    for step in &transcript.steps {
+        stage.perform(step).await.map_err(|error| format!("{}: {}: {error}", at(step.line), step.client))?;
+    }
+    // Whatever nobody asked for is a failure too.
+    let last = transcript.steps.last().ok_or_else(|| format!("{}: no steps", at(1)))?;
+    for (name, client) in &mut stage.clients {
+        client.try_quiet().await.map_err(|error| format!("{}: {name} at the end: {error}", at(last.line)))?;
+    }
+    Ok(())
+}
+
+struct Stage {
+    nodes: Arc<Vec<Node>>,
+    transport: Transport,
+    places: BTreeMap<String, (Dialect, usize)>,
+    clients: BTreeMap<String, Client>,
+}
+
+impl Stage {
+    async fn perform(&mut self, step: &Step) -> Result<(), String> {
+        match &step.act {
+            Act::Appear { dialect, node } => {
+                self.places.insert(step.client.clone(), (*dialect, *node));
+                self.connect(&step.client).await
+            }
+            Act::Connect => self.connect(&step.client).await,
+            Act::Disconnect => {
+                self.clients.remove(&step.client).ok_or("is not connected")?.disconnect().await;
+                Ok(())
+            }
+            Act::Closed { code } => {
+                let client = self.clients.remove(&step.client).ok_or("is not connected")?;
+                closed(client, code.filter(|_| self.transport == Transport::WebSocket)).await
+            }
+            act => speak(self.clients.get_mut(&step.client).ok_or("is not connected")?, act).await,
+        }
+    }
+
+    async fn connect(&mut self, name: &str) -> Result<(), String> {
+        let &(dialect, node) = self.places.get(name).ok_or("is not declared with `client`")?;
+        // With fewer nodes than the transcript would like, the clients move together.
+        let node = &self.nodes[node % self.nodes.len()];
+        let client = Client::dial(self.transport.address(node, dialect), dialect, self.transport).await?;
+        match self.clients.insert(name.to_owned(), client) {
+            None => Ok(()),
+            Some(_) => Err("is connected already".to_owned()),
+        }
+    }
+}
+
+async fn speak(client: &mut Client, act: &Act) -> Result<(), String> {
+    match act {
+        Act::Send(text) => client.try_send(text).await,
+        Act::SendBytes(bytes) => client.try_send_bytes(bytes).await,
+        Act::Quiet => client.try_quiet().await,
+        Act::Insist { text, answer } => insist(client, text, answer).await,
+        Act::Frame(expected) => {
+            let frame = awaited(client, &expected.to_string()).await?;
+            verdict(is_frame(expected, &parsed(&frame)), &expected.to_string(), &frame)
+        }
+        Act::Text(expected) => {
+            let frame = awaited(client, expected).await?;
+            verdict(is_text(expected, &frame), expected, &frame)
+        }
+        other => Err(format!("{other:?} is no matter of one connection")),
+    }
+}
+
+async fn awaited(client: &mut Client, expected: &str) -> Result<String, String> {
+    client.try_frame().await.map_err(|error| format!("{error}\n  expected {}", shortened(expected)))
+}
+
+fn verdict(fits: bool, expected: &str, received: &str) -> Result<(), String> {
+    if fits { Ok(()) } else { Err(format!("\n  expected {}\n  received {}", shortened(expected), shortened(received))) }
+}
+
+/// Repeats a request that something not visible to the client still stands against, such as another one's departure.
+async fn insist(client: &mut Client, text: &str, answer: &serde_json::Value) -> Result<(), String> {
+    let end = tokio::time::Instant::now() + DEADLINE;
+    loop {
+        let reply = client.try_ask(text).await?;
+        if is_frame(answer, &reply) {
+            return Ok(());
+        }
+        if client.dialect().error(&reply).is_none() || tokio::time::Instant::now() >= end {
+            return verdict(false, &answer.to_string(), &reply.to_string());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn closed(mut client: Client, code: Option<u16>) -> Result<(), String> {
+    let close = client.try_closed().await?;
+    match code {
+        Some(code) if close.as_ref().is_none_or(|(closed, _)| *closed != code) => {
+            Err(format!("expected the close code {code}, the connection ended with {close:?}"))
+        }
+        _ => Ok(()),
+    }
+}

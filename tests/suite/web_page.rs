@@ -1,0 +1,123 @@
+//! The page at `/`, used as people use it: two browsers on two replicas.
+
+use serde_json::json;
+
+use crate::support::browser::{Browser, Screen};
+use crate::support::client::Client;
+use crate::support::dialect::Dialect::Pychat;
+use crate::support::node::{Node, Plan};
+use crate::support::redis::Redis;
+use crate::support::{eventually, ports};
+
+async fn page(node: &Node, screen: Screen) -> Browser {
+    Browser::open(&format!("http://{}/", node.address("http")), screen).await
+}
+
+impl Browser {
+    async fn sign_in(&self, nickname: &str) {
+        self.shows("#status[data-state=online]").await;
+        self.fill("#nickname", nickname).await;
+        self.click("#login").await;
+        self.shows("body[data-view=chat]").await;
+    }
+
+    async fn join(&self, room: &str) {
+        self.fill("#room", room).await;
+        self.click("#join").await;
+        self.shows(&format!("#rooms [data-room={room}]")).await;
+    }
+
+    async fn say(&self, text: &str) {
+        self.fill("#composer", text).await;
+        self.click("#send").await;
+    }
+
+    /// The message is in the list, once.
+    async fn shows_message(&self, author: &str, text: &str) {
+        let css = format!("#messages li[data-author='{author}'][data-text='{text}']");
+        self.shows(&css).await;
+        assert_eq!(self.count(&css).await, 1, "{css}");
+    }
+
+    async fn fits_its_width(&self) {
+        let widths = self.evaluate("return [document.documentElement.scrollWidth, window.innerWidth]").await;
+        assert_eq!(widths, json!([360, 360]), "the width of the content and of the phone");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_browsers_on_two_replicas_and_a_pychat_client_talk() {
+    let redis = Redis::start();
+    let nodes = [Plan::on(&redis).start(), Plan::on(&redis).start()];
+    let (alice, bob) = tokio::join!(page(&nodes[0], Screen::Desk), page(&nodes[1], Screen::Phone));
+    alice.sign_in("alice").await;
+
+    bob.shows("#status[data-state=online]").await;
+    bob.fits_its_width().await;
+    bob.fill("#nickname", "alice").await;
+    bob.click("#login").await;
+    eventually("the page tells that the nickname is taken", async || match bob.text("#login-error").await? {
+        text if text.contains("Nickname already in use") => Ok(()),
+        text => Err(text),
+    })
+    .await;
+    bob.shows("body[data-view=login]").await;
+    bob.screenshot("phone-nickname-taken").await;
+    bob.sign_in("bob").await;
+
+    alice.join("main").await;
+    bob.join("main").await;
+    alice.say("hello from the desk").await;
+    bob.shows_message("alice", "hello from the desk").await;
+    bob.say("hello from the phone").await;
+    alice.shows_message("bob", "hello from the phone").await;
+    for browser in [&alice, &bob] {
+        browser.shows_message("alice", "hello from the desk").await;
+        browser.shows_message("bob", "hello from the phone").await;
+    }
+
+    let mut carol = Client::member(&nodes[1], Pychat, "carol", "main").await;
+    carol.say("main", "hello from a terminal").await;
+    carol.expect_message("carol", "hello from a terminal").await;
+    alice.shows_message("carol", "hello from a terminal").await;
+    bob.shows_message("carol", "hello from a terminal").await;
+    alice.say("welcome, carol").await;
+    carol.expect_message("alice", "welcome, carol").await;
+    bob.shows_message("alice", "welcome, carol").await;
+    bob.fits_its_width().await;
+    alice.screenshot("desk-chat").await;
+    bob.screenshot("phone-chat").await;
+
+    // Markup is shown, never run.
+    carol.say("main", "<img src=x onerror=document.title=1>").await;
+    alice.shows_message("carol", "<img src=x onerror=document.title=1>").await;
+    alice.shows_no("#messages img").await;
+
+    alice.click("#leave").await;
+    alice.shows_no("#rooms [data-room=main]").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_comes_back_by_itself_after_the_gateway_was_killed_and_started() {
+    let address = format!("127.0.0.1:{}", ports::lasting());
+    let plan = Plan::embedded().set("listen.http", &address);
+    let mut node = plan.start();
+    let alice = page(&node, Screen::Desk).await;
+    alice.sign_in("alice").await;
+    alice.join("main").await;
+    alice.say("before").await;
+    alice.shows_message("alice", "before").await;
+
+    node.kill9();
+    alice.shows("#status[data-state=offline]").await;
+    alice.screenshot("desk-offline").await;
+    let node = plan.start();
+    alice.shows("#status[data-state=online]").await;
+
+    let mut bob = Client::member(&node, Pychat, "bob", "main").await;
+    alice.say("after").await;
+    bob.expect_message("alice", "after").await;
+    alice.shows_message("alice", "after").await;
+    bob.say("main", "welcome back").await;
+    alice.shows_message("bob", "welcome back").await;
+}

@@ -1,0 +1,369 @@
+// Wiring: the session (one nickname, its rooms) over a connection that comes and goes.
+
+import { Connection, Refused, Unanswered } from './connection.js';
+import { Room, Rooms, ROOMS_MAX, roomId } from './rooms.js';
+import { TEXT_LIMIT_BYTES, View, textBytes } from './view.js';
+
+const NICKNAME_KEY = 'crosstalk.nickname';
+const ALREADY_JOINED = 'You are already registered in that room';
+const NOT_A_MEMBER = ['Room not found', 'You are already leave this room'];
+// After a loss the server may still hold the lost session, and with it our nickname, for a moment; and
+// many joins in a row may meet its rate limit.
+const RESTORE_WAITS_MS = [1_000, 2_000];
+const GAP_NOTE = 'Reconnected. Messages sent while the connection was lost may be missing here.';
+
+const rooms = new Rooms();
+/** The nickname the server gave us; empty until then, and again once it was refused after a loss. */
+let nickname = '';
+/** The nickname to claim as soon as there is a connection. */
+let wanted = '';
+/** Whether the present connection has our nickname and rooms. */
+let signedIn = false;
+/** Whether there ever was a connection: without one, none can be called lost. */
+let connected = false;
+let hashRoom = roomFromHash();
+let countdown = 0;
+
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+const connection = new Connection(
+  `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/chat/action`,
+  { onState: connectionState, onMessage: receive },
+);
+
+const view = new View({
+  login,
+  cancelLogin() {
+    wanted = nickname;
+    view.showChat(nickname);
+  },
+  rename: () => view.showLogin({ title: 'Change nickname', nickname, cancellable: true }),
+  retry: () => connection.dial(),
+  join,
+  select,
+  leave,
+  rejoin: () => rooms.current && enter(rooms.current),
+  draft(text) {
+    if (rooms.current) rooms.current.draft = text;
+  },
+  send,
+  resend: (entry) => unqueueThen(entry, (room) => post(room, entry.text)),
+  edit: (entry) => unqueueThen(entry, (room) => {
+    room.draft = room.draft ? `${entry.text}\n${room.draft}` : entry.text;
+    view.compose(room.draft);
+    view.focusTalk();
+  }),
+  discard: (entry) => unqueueThen(entry, () => view.focusTalk()),
+});
+
+// --- connection ----------------------------------------------------------------------------------------------
+
+function connectionState({ state, retryAt }) {
+  clearInterval(countdown);
+  if (state === 'connecting') {
+    view.status('connecting', 'Connecting…');
+  } else if (state === 'open') {
+    connected = true;
+    if (wanted) signIn();
+    else view.status('online', 'Connected');
+  } else {
+    setSignedIn(false);
+    for (const room of rooms.all) room.joined = false;
+    const text = connected ? 'Connection lost' : 'Server not reachable';
+    const tick = () => {
+      const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
+      view.status('offline', text, `retrying in ${seconds} s`);
+    };
+    tick();
+    countdown = setInterval(tick, 500);
+    refresh();
+  }
+}
+
+function setSignedIn(value) {
+  signedIn = value;
+  view.renameEnabled(value);
+}
+
+/** Claims the wanted nickname; on a new connection also takes the rooms back. */
+async function signIn() {
+  const name = wanted;
+  const returning = nickname !== '' && !signedIn;
+  const { generation } = connection;
+  if (!signedIn) view.status('connecting', 'Signing in…');
+  view.loginState({ busy: true });
+  try {
+    await insist(returning, { action: 'LOGIN NICK', nickname: name });
+  } catch (failure) {
+    if (connection.generation === generation) signInFailed(name, returning, failure);
+    return;
+  }
+  nickname = wanted = name;
+  remember(name);
+  view.loginState({});
+  view.showChat(name);
+  if (!signedIn) await takeRooms();
+}
+
+function signInFailed(name, returning, failure) {
+  // Without an answer the claim is repeated on the next connection.
+  if (failure instanceof Unanswered) {
+    connection.drop();
+    return;
+  }
+  view.status('online', 'Connected');
+  if (returning) {
+    nickname = wanted = '';
+    const error = `“${name}” is no longer yours: ${failure.message}`;
+    view.showLogin({ title: 'Choose another nickname', nickname: name, error, cancellable: false });
+  } else {
+    wanted = nickname;
+    view.loginState({ error: failure.message });
+  }
+}
+
+async function takeRooms() {
+  const { generation } = connection;
+  for (const room of rooms.all) {
+    if (rooms.listed(room)) await reenter(room);
+    // After another loss the next connection starts this anew.
+    if (connection.generation !== generation) return;
+  }
+  setSignedIn(true);
+  view.status('online', 'Connected');
+  refresh();
+  if (hashRoom) join(hashRoom);
+}
+
+async function reenter(room) {
+  const { generation } = connection;
+  try {
+    if (!room.direct) await insist(true, { action: 'JOIN ROOM', room_id: room.id });
+    room.joined = true;
+    room.note(GAP_NOTE);
+  } catch (failure) {
+    if (connection.generation !== generation) return;
+    room.joined = failure.message === ALREADY_JOINED;
+    room.note(room.joined ? GAP_NOTE : `Reconnected, but joining this room again failed: ${failure.message}.`);
+  }
+  refresh();
+}
+
+/** A request that is repeated a few times where a refusal may pass. Never outlives its connection. */
+async function insist(repeat, fields) {
+  const { generation } = connection;
+  for (const wait of repeat ? RESTORE_WAITS_MS : []) {
+    try {
+      return await connection.request(fields);
+    } catch (failure) {
+      if (failure instanceof Unanswered || failure.message === ALREADY_JOINED) throw failure;
+      await sleep(wait);
+      if (connection.generation !== generation) throw failure;
+    }
+  }
+  return connection.request(fields);
+}
+
+// --- nickname ------------------------------------------------------------------------------------------------
+
+function login(text) {
+  const name = text.trim().normalize('NFC');
+  if (!name) {
+    view.loginState({ error: 'Enter a nickname' });
+    return;
+  }
+  wanted = name;
+  if (connection.open) signIn();
+  else view.loginState({ error: 'Waiting for the connection…', busy: true });
+}
+
+// Storage may be switched off in the browser; remembering is a convenience only.
+function remember(name) {
+  try {
+    localStorage.setItem(NICKNAME_KEY, name);
+  } catch { /* see above */ }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(NICKNAME_KEY) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+// --- rooms ---------------------------------------------------------------------------------------------------
+
+function join(text) {
+  hashRoom = '';
+  const id = roomId(text);
+  const known = rooms.get(id);
+  if (!id) view.notice('Enter the name of a room');
+  else if (known?.joined) select(known);
+  else if (!known && rooms.full) view.notice(`You are in ${ROOMS_MAX} rooms. Leave one to join another.`);
+  else enter(rooms.expect(id));
+}
+
+async function enter(room) {
+  try {
+    await connection.request({ action: 'JOIN ROOM', room_id: room.id });
+  } catch (failure) {
+    // The answer to an earlier attempt was lost, the membership was not.
+    if (failure.message !== ALREADY_JOINED) {
+      rooms.forget(room);
+      view.notice(`${room.label} was not joined: ${failure.message}`);
+      return;
+    }
+  }
+  if (rooms.listed(room) && !room.joined) room.note(GAP_NOTE);
+  room.joined = true;
+  rooms.list(room);
+  view.notice('');
+  select(room);
+}
+
+function select(room) {
+  rooms.current = room;
+  if (room) room.unread = 0;
+  // The address names the room, so that it can be shared and survives a reload.
+  const hash = room && !room.direct ? `#${encodeURIComponent(room.id)}` : location.pathname;
+  history.replaceState(null, '', hash);
+  // Another name the user has begun to type meanwhile stays.
+  if (room && roomId(view.joinText) === room.id) view.joinText = '';
+  view.room(room);
+  refresh();
+  view.focusTalk();
+}
+
+async function leave() {
+  const room = rooms.current;
+  // A room we are not in (any more) has nothing to be asked of the server.
+  if (room.joined && !room.direct) {
+    try {
+      await connection.request({ action: 'LEFT ROOM', room_id: room.id });
+    } catch (failure) {
+      if (connection.open && !NOT_A_MEMBER.includes(failure.message)) {
+        view.notice(`${room.label} was not left: ${failure.message}`);
+        return;
+      }
+    }
+  }
+  room.joined = false;
+  const wasCurrent = rooms.current === room;
+  rooms.remove(room);
+  view.notice('');
+  if (wasCurrent) select(rooms.current);
+  else refresh();
+}
+
+function roomFromHash() {
+  try {
+    return roomId(decodeURIComponent(location.hash));
+  } catch {
+    return '';
+  }
+}
+
+function refresh() {
+  view.rooms(rooms.all, rooms.current, signedIn);
+  view.messagesChanged();
+  const name = rooms.current ? `${rooms.current.label} · Crosstalk` : 'Crosstalk';
+  view.title(rooms.unread ? `(${rooms.unread}) ${name}` : name);
+}
+
+// --- messages ------------------------------------------------------------------------------------------------
+
+function receive(message) {
+  if (message.action === 'ERROR') {
+    view.notice(String(message.message));
+    return;
+  }
+  if (message.action !== 'GET MESSAGE') return;
+  const id = String(message.room_id);
+  const author = String(message.author);
+  const text = String(message.text);
+  let room = rooms.get(id);
+  if (!room) {
+    // Messages of a room just left may still be on their way; a private one opens its conversation.
+    if (!id.startsWith('@') || rooms.full) return;
+    room = new Room(id);
+    room.joined = true;
+    rooms.list(room);
+  }
+  const own = author === nickname;
+  room.add({ author, text, own });
+  if (own) room.confirm(text);
+  if (own && room === rooms.current) view.outbox();
+  if (!own && (room !== rooms.current || document.hidden)) room.unread += 1;
+  refresh();
+}
+
+function send(text) {
+  const room = rooms.current;
+  if (!room || !text.trim()) return;
+  const bytes = textBytes(text);
+  // What cannot be sent stays in the composer.
+  if (!connection.open || !room.joined) {
+    view.notice(connection.open ? `You are not in ${room.label}` : 'Not connected. Your text stays here.');
+  } else if (bytes > TEXT_LIMIT_BYTES) {
+    view.notice(`Message is too long: ${bytes} of ${TEXT_LIMIT_BYTES} bytes`);
+  } else if (post(room, text)) {
+    room.draft = '';
+    view.compose('');
+    view.toBottom();
+  }
+}
+
+/** Puts the text on its way; it stays in the outbox until it is known to have arrived. */
+function post(room, text) {
+  const entry = room.queue(text);
+  if (!entry) {
+    view.notice('Too many messages are waiting to be sent in this room');
+    return false;
+  }
+  deliver(room, entry);
+  if (room === rooms.current) view.outbox();
+  return true;
+}
+
+async function deliver(room, entry) {
+  try {
+    await connection.request({ action: 'SEND MESSAGE', room_id: room.id, text: entry.text });
+    room.unqueue(entry);
+    view.notice('');
+  } catch (failure) {
+    // Its copy may have come back from the room although the answer did not.
+    if (!room.outbox.includes(entry)) return;
+    entry.state = failure instanceof Refused ? 'refused' : 'unknown';
+    entry.reason = failure.message;
+    const verb = entry.state === 'refused' ? 'was not sent' : 'may not have been sent';
+    view.notice(`A message to ${room.label} ${verb}: ${failure.message}`);
+  }
+  if (room === rooms.current) view.outbox();
+}
+
+function unqueueThen(entry, next) {
+  const room = rooms.current;
+  room.unqueue(entry);
+  view.notice('');
+  next(room);
+  view.outbox();
+}
+
+// --- start ---------------------------------------------------------------------------------------------------
+
+addEventListener('hashchange', () => {
+  hashRoom = roomFromHash();
+  if (hashRoom && signedIn) join(hashRoom);
+});
+addEventListener('online', () => connection.dial());
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden || !rooms.current) return;
+  rooms.current.unread = 0;
+  refresh();
+});
+
+view.room(null);
+view.joinText = hashRoom && `#${hashRoom}`;
+view.showLogin({ title: 'Choose a nickname', nickname: remembered(), cancellable: false });
+connection.dial();
