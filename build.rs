@@ -6,7 +6,8 @@ use std::{env, fs};
 fn main() -> std::io::Result<()> {
     println!("cargo::rerun-if-changed=web");
     let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-    let mut files = fs::read_dir(format!("{root}/web"))?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    let mut files =
+        fs::read_dir(format!("{root}/web"))?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     files.sort();
     let mut hasher = DefaultHasher::new();
     for file in files {

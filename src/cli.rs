@@ -113,7 +113,11 @@ fn serve(config: Config) -> anyhow::Result<()> {
         for (listener, address) in &node.addresses {
             tracing::info!(listener, address = %address, "listening");
         }
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), backend = if embedded { "embedded" } else { "redis" }, "ready");
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            backend = if embedded { "embedded" } else { "redis" },
+            "ready"
+        );
         greet(&node.addresses);
         tokio::select! {
             _ = terminate.recv() => {}
@@ -134,12 +138,18 @@ fn greet(addresses: &[(&'static str, SocketAddr)]) {
     let reachable = |name: &str| {
         let (_, address) = addresses.iter().find(|(listener, _)| *listener == name)?;
         let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
-        Some(if host.contains(':') { format!("[{host}]:{}", address.port()) } else { format!("{host}:{}", address.port()) })
+        Some(if host.contains(':') {
+            format!("[{host}]:{}", address.port())
+        } else {
+            format!("{host}:{}", address.port())
+        })
     };
     println!("Crosstalk {} is ready.", env!("CARGO_PKG_VERSION"));
     if let Some(http) = reachable("http") {
         println!("  web page   http://{http}/");
-        println!("  try        websocat ws://{http}/chat/action   and type   {{\"action\":\"JOIN ROOM\",\"room_id\":\"red\"}}");
+        println!(
+            "  try        websocat ws://{http}/chat/action   and type   {{\"action\":\"JOIN ROOM\",\"room_id\":\"red\"}}"
+        );
     }
     if let Some(action) = reachable("action") {
         println!("  action     ws://{action}/chat");

@@ -115,7 +115,10 @@ mod tests {
     fn live_traffic_is_read_and_another_form_is_not() {
         let envelope = decode_live(br#"1 77 5 1700000000000001 {"k":"m","s":"a","t":"a b"}"#).unwrap();
         assert_eq!(envelope.position, Position { epoch: Epoch::new(77), offset: 5 });
-        assert_eq!((envelope.time_us, envelope.event.kind), (1_700_000_000_000_001, EventKind::Message { text: "a b".into() }));
+        assert_eq!(
+            (envelope.time_us, envelope.event.kind),
+            (1_700_000_000_000_001, EventKind::Message { text: "a b".into() })
+        );
         for other in [&b"2 77 5 1 {}"[..], b"1 77 5", b"", b"1 x 5 1 {}"] {
             assert!(decode_live(other).is_err());
         }

@@ -66,7 +66,8 @@ struct Shared {
 pub fn inbound(bytes_max: usize, metrics: Arc<Metrics>) -> (InboundSender, Inbound) {
     // The channel itself is unbounded; the byte count in front of it is the bound.
     let (sender, receiver) = mpsc::unbounded_channel();
-    let shared = Arc::new(Shared { bytes: AtomicUsize::new(0), bytes_max, overflowed: AtomicBool::new(false), metrics });
+    let shared =
+        Arc::new(Shared { bytes: AtomicUsize::new(0), bytes_max, overflowed: AtomicBool::new(false), metrics });
     (InboundSender { items: sender, shared: shared.clone() }, Inbound { items: receiver, shared })
 }
 

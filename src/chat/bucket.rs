@@ -14,12 +14,7 @@ impl TokenBucket {
     /// A full bucket of `burst` tokens that regains `per_second` tokens each second.
     pub fn new(per_second: u32, burst: u32, now_ms: u64) -> Self {
         let burst = u64::from(burst.max(1));
-        Self {
-            millitokens: burst * 1000,
-            burst,
-            per_second: u64::from(per_second),
-            refilled_at_ms: now_ms,
-        }
+        Self { millitokens: burst * 1000, burst, per_second: u64::from(per_second), refilled_at_ms: now_ms }
     }
 
     /// Takes one token; `false` when there is none.

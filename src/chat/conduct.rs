@@ -12,4 +12,7 @@ pub struct Conduct {
     pub single_room: bool,
     /// The session sees its own leaving as an event, in its place among the room's events.
     pub sees_own_leaving: bool,
+    /// The next request is looked at only when the event that the last one caused was shown to the session, so that a client
+    /// which sends several lines at once reads the answers and events in their order.
+    pub in_step: bool,
 }

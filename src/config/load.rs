@@ -76,11 +76,16 @@ fn key_of_variable(name: &str) -> Result<String, ConfigError> {
         return Ok(format!("{}.{}", setting.section, setting.key));
     }
     let names = SETTINGS.iter().map(|setting| environment_name(setting.section, setting.key));
-    Err(ConfigError::UnknownKey { key: name.to_owned(), origin: "the environment".into(), nearest: nearest(name, names) })
+    Err(ConfigError::UnknownKey {
+        key: name.to_owned(),
+        origin: "the environment".into(),
+        nearest: nearest(name, names),
+    })
 }
 
 fn refuse_unknown_file_keys(text: &str, path: &Path) -> Result<(), ConfigError> {
-    let table: figment::value::Dict = Figment::from(Toml::string(text)).extract().map_err(|error| file_error(path, &error))?;
+    let table: figment::value::Dict =
+        Figment::from(Toml::string(text)).extract().map_err(|error| file_error(path, &error))?;
     let origin = path.display().to_string();
     for (section, value) in &table {
         match value.as_dict() {
@@ -147,9 +152,8 @@ fn check(config: Config) -> Result<Config, ConfigError> {
     let mut config = config;
     if config.storage.redis.is_empty() && !config.storage.redis_file.is_empty() {
         let path = PathBuf::from(&config.storage.redis_file);
-        let url = std::fs::read_to_string(&path).map_err(|error| {
-            ConfigError::Value(format!("storage.redis_file: {}: {error}", path.display()))
-        })?;
+        let url = std::fs::read_to_string(&path)
+            .map_err(|error| ConfigError::Value(format!("storage.redis_file: {}: {error}", path.display())))?;
         config.storage.redis = url.trim().to_owned();
     }
     Ok(config)
@@ -174,7 +178,8 @@ mod tests {
         let path = dir.path().join("c.toml");
         std::fs::write(&path, "[limits]\nstrikes = 3\ntext_bytes = 10\n[log]\nlevel = 'warn'\n").unwrap();
         let overrides = Overrides { file: Some(path), ..sets(&[("limits.strikes", "5")]) };
-        let environment = variables(&[("CROSSTALK_LIMITS_STRIKES", "4"), ("CROSSTALK_LIMITS_TEXT_BYTES", "11"), ("HOME", "/")]);
+        let environment =
+            variables(&[("CROSSTALK_LIMITS_STRIKES", "4"), ("CROSSTALK_LIMITS_TEXT_BYTES", "11"), ("HOME", "/")]);
         let config = load(&overrides, environment).unwrap();
         assert_eq!((config.limits.strikes, config.limits.text_bytes, config.log.level.as_str()), (5, 11, "warn"));
     }

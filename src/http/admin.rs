@@ -55,12 +55,16 @@ pub fn admin_router(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
         // The process answers: that is all a restart could mend.
         .route("/livez", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(move || async move { verdict(ready.not_ready_because()) }))
-        .route("/startupz", get(move || async move {
-            verdict((!started.started.load(Ordering::Acquire)).then_some("starting"))
-        }))
-        .route("/metrics", get(move || async move {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
-        }))
+        .route(
+            "/startupz",
+            get(move || async move { verdict((!started.started.load(Ordering::Acquire)).then_some("starting")) }),
+        )
+        .route(
+            "/metrics",
+            get(move || async move {
+                ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+            }),
+        )
 }
 
 fn verdict(reason: Option<&'static str>) -> impl IntoResponse {

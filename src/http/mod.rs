@@ -19,10 +19,12 @@ use crate::wire::DialectKind;
 /// The main port: the web page, `/chat` with detection, and each dialect at its own path.
 pub fn main_router(shared: Arc<Shared>) -> Router {
     let router = web::router().route("/chat", socket(None, shared.clone()));
-    DialectKind::ALL.into_iter().fold(router, |router, kind| {
-        router.route(&format!("/chat/{}", kind.label()), socket(Some(kind), shared.clone()))
-    })
-    .fallback(nothing_here)
+    DialectKind::ALL
+        .into_iter()
+        .fold(router, |router, kind| {
+            router.route(&format!("/chat/{}", kind.label()), socket(Some(kind), shared.clone()))
+        })
+        .fallback(nothing_here)
 }
 
 /// The original port of a dialect whose original is a WebSocket at `/chat`.

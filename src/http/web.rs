@@ -28,7 +28,8 @@ const ASSETS: &[Asset] = assets! {
 };
 
 /// Nothing but our own files and sockets: a message that smuggles markup in finds nothing to load or run.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'";
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'";
 /// The files change only with the binary.
 const ETAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "-", env!("CROSSTALK_WEB_HASH"), "\"");
 

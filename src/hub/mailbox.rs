@@ -21,8 +21,8 @@ pub struct Mailbox {
     state: Mutex<State>,
     /// Something to write, or the end.
     wake_writer: Notify,
-    /// Room was made, or the end.
-    drained: Notify,
+    /// Room was made, an own event was seen, or the end.
+    changed: Notify,
     bytes_max: usize,
     metrics: Arc<Metrics>,
 }
@@ -35,6 +35,8 @@ struct State {
     /// Bytes in both queues.
     bytes: usize,
     awaiting_reply: bool,
+    /// Events of this session's own making that passed, shown or not.
+    own_seen: u64,
     closed: Option<CloseReason>,
     /// No more will be queued; the writer ends when it has written the rest.
     finished: bool,
@@ -52,7 +54,7 @@ pub enum Outgoing {
 impl Mailbox {
     /// A mailbox that closes its session when more than `bytes_max` bytes wait.
     pub fn new(bytes_max: usize, metrics: Arc<Metrics>) -> Self {
-        Self { state: Mutex::default(), wake_writer: Notify::new(), drained: Notify::new(), bytes_max, metrics }
+        Self { state: Mutex::default(), wake_writer: Notify::new(), changed: Notify::new(), bytes_max, metrics }
     }
 
     /// A request is being carried out; its reply will come by [`Mailbox::reply`].
@@ -88,6 +90,30 @@ impl Mailbox {
         });
     }
 
+    /// An event that this session's request caused has passed through its room.
+    pub fn own_passed(&self) {
+        self.state.lock().own_seen += 1;
+        self.changed.notify_waiters();
+    }
+
+    pub fn own_seen(&self) -> u64 {
+        self.state.lock().own_seen
+    }
+
+    /// Waits until so many own events have passed, or the session ended.
+    pub async fn until_own_seen(&self, count: u64) {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let state = self.state.lock();
+                if state.own_seen >= count || state.closed.is_some() || state.finished {
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+
     fn put(&self, bytes: Bytes, place: impl FnOnce(&mut State, Bytes)) {
         let mut state = self.state.lock();
         if state.finished || state.closed.is_some() {
@@ -118,7 +144,7 @@ impl Mailbox {
         }
         drop(state);
         self.wake_writer.notify_one();
-        self.drained.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     /// Why the session is to end, if it is.
@@ -129,11 +155,11 @@ impl Mailbox {
     /// Waits until the session is to end.
     pub async fn until_closed(&self) -> CloseReason {
         loop {
-            let drained = self.drained.notified();
+            let changed = self.changed.notified();
             if let Some(reason) = self.closed() {
                 return reason;
             }
-            drained.await;
+            changed.await;
         }
     }
 
@@ -156,7 +182,7 @@ impl Mailbox {
     /// session ended meanwhile.
     pub async fn until_roomy(&self) -> bool {
         loop {
-            let drained = self.drained.notified();
+            let changed = self.changed.notified();
             {
                 let state = self.state.lock();
                 if state.closed.is_some() || state.finished {
@@ -166,7 +192,7 @@ impl Mailbox {
                     return true;
                 }
             }
-            drained.await;
+            changed.await;
         }
     }
 
@@ -198,7 +224,7 @@ impl Mailbox {
         state.bytes -= taken;
         self.metrics.mailbox_bytes.sub(taken as i64);
         drop(state);
-        self.drained.notify_waiters();
+        self.changed.notify_waiters();
         Some(Outgoing::Batch(batch))
     }
 

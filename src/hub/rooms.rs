@@ -91,7 +91,10 @@ enum Phase {
     Joining,
     Active,
     /// Gets everything up to and including this position.
-    Leaving { last: Position, done: Option<oneshot::Sender<()>> },
+    Leaving {
+        last: Position,
+        done: Option<oneshot::Sender<()>>,
+    },
 }
 
 impl Hub {
@@ -256,6 +259,9 @@ impl Hub {
             if let Some(bytes) = fanout.bytes(entry.member.format) {
                 entry.member.mailbox.event(bytes.clone(), own);
                 receivers += 1;
+            }
+            if own {
+                entry.member.mailbox.own_passed();
             }
         }
         if someone_left {

@@ -52,7 +52,12 @@ pub async fn sweep(chat: Arc<Chat>, metrics: Arc<Metrics>, every: Duration, stop
                 metrics.sweeps_total.inc_by(swept.nodes);
                 metrics.swept_names_total.inc_by(swept.names);
                 metrics.swept_memberships_total.inc_by(swept.memberships);
-                tracing::info!(nodes = swept.nodes, names = swept.names, memberships = swept.memberships, "cleaned up after dead nodes");
+                tracing::info!(
+                    nodes = swept.nodes,
+                    names = swept.names,
+                    memberships = swept.memberships,
+                    "cleaned up after dead nodes"
+                );
             }
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "the sweep did not end"),

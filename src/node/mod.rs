@@ -58,7 +58,8 @@ impl Node {
         let tracer = tracer(&config, &node_name, &entropy)?;
         presence.renew().await.context("the first lease cannot be taken")?;
 
-        let limits = ChatLimits { text_bytes: config.limits.text_bytes, rooms_per_session: config.limits.rooms_per_session };
+        let limits =
+            ChatLimits { text_bytes: config.limits.text_bytes, rooms_per_session: config.limits.rooms_per_session };
         let chat = Arc::new(Chat::new(broker.clone(), presence, limits, clock.clone(), tracer, metrics.clone()));
         let shared = Arc::new(Shared {
             chat: chat.clone(),
@@ -81,7 +82,12 @@ impl Node {
             shutdown: config.clone(),
         };
         node.tasks.spawn(dispatch(chat.clone(), receiver, running.clone()));
-        node.tasks.spawn(housekeeping::keep_lease(chat.clone(), metrics.clone(), millis(config.cluster.heartbeat_ms), running.clone()));
+        node.tasks.spawn(housekeeping::keep_lease(
+            chat.clone(),
+            metrics.clone(),
+            millis(config.cluster.heartbeat_ms),
+            running.clone(),
+        ));
         node.tasks.spawn(housekeeping::sweep(chat, metrics.clone(), millis(config.cluster.sweep_ms), running));
         node.listen(listeners, &config, &metrics)?;
         node.health.set_started();

@@ -19,8 +19,8 @@ use crate::chat::{Command, Event, EventKind, Nickname, Position, Refusal, Reply,
 use crate::hub::{Departure, Hub, Interest, LocalMember, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
-/// How long a leaver waits for the last events before its own leaving.
-const DEPARTURE_LIMIT: Duration = Duration::from_secs(2);
+/// How long a session waits to see the event that its request caused.
+const SETTLING_LIMIT: Duration = Duration::from_secs(2);
 
 /// What participants may do, at most.
 #[derive(Debug, Clone, Copy)]
@@ -47,10 +47,12 @@ pub struct Outcome {
     pub afterwards: Option<Settling>,
 }
 
-/// A member on its way out that still gets what came before its leaving.
-pub struct Settling {
-    room: RoomId,
-    pending: oneshot::Receiver<()>,
+/// What a request set going and its session wants to see done.
+pub enum Settling {
+    /// A member on its way out that still gets what came before its leaving.
+    Departure { room: RoomId, pending: oneshot::Receiver<()> },
+    /// The event that the request caused.
+    OwnEvent,
 }
 
 /// The hub's wishes, passed on to the broker.
@@ -92,7 +94,8 @@ impl Chat {
             Command::Send { room, text } => self.send(who, room, text).await,
             Command::History { room, range } => self.history(who, room, range).await,
         };
-        Outcome { result, afterwards: None }
+        let afterwards = (who.conduct.in_step && who.caused > who.mailbox.own_seen()).then_some(Settling::OwnEvent);
+        Outcome { result, afterwards }
     }
 
     async fn login(&self, who: &mut Participant, nickname: Nickname) -> Result<Reply, Refusal> {
@@ -170,6 +173,7 @@ impl Chat {
             }
         }
         who.rooms.push(room.clone());
+        who.caused += u64::from(!entered.repeated);
         self.metrics.joins_total.inc();
         Ok(Reply::Joined { room, position: entered.position, members: entered.members })
     }
@@ -217,22 +221,31 @@ impl Chat {
     }
 
     /// Takes the session out of the room here: at once, or after its own leaving if its dialect shows that.
-    fn step_out(&self, who: &Participant, room: &RoomId, left: Option<Position>) -> Option<Settling> {
-        if let (true, Some(position)) = (who.conduct.sees_own_leaving, left)
-            && let Departure::Pending(pending) = self.hub.remove_after(room, who.id, position)
-        {
-            return Some(Settling { room: room.clone(), pending });
+    fn step_out(&self, who: &mut Participant, room: &RoomId, left: Option<Position>) -> Option<Settling> {
+        if let (true, Some(position)) = (who.conduct.sees_own_leaving, left) {
+            who.caused += 1;
+            if let Departure::Pending(pending) = self.hub.remove_after(room, who.id, position) {
+                return Some(Settling::Departure { room: room.clone(), pending });
+            }
         }
         self.hub.remove(room, who.id);
         None
     }
 
-    /// Waits until a leaver got everything up to its own leaving.
-    pub async fn settle(&self, who: &Participant, settling: Settling) {
-        if tokio::time::timeout(DEPARTURE_LIMIT, settling.pending).await.is_err() {
-            tracing::warn!(session = %who.id, "the own leaving was not heard in time");
+    /// Waits, for a bounded time, until the session saw what its request caused.
+    pub async fn settle(&self, who: &mut Participant, settling: Settling) {
+        let seen = match settling {
+            Settling::OwnEvent => tokio::time::timeout(SETTLING_LIMIT, who.mailbox.until_own_seen(who.caused)).await,
+            Settling::Departure { room, pending } => {
+                let heard = tokio::time::timeout(SETTLING_LIMIT, pending).await.map(drop);
+                self.hub.remove(&room, who.id);
+                heard
+            }
+        };
+        if seen.is_err() {
+            tracing::warn!(session = %who.id, "an own event was not heard in time");
+            who.caused = who.mailbox.own_seen();
         }
-        self.hub.remove(&settling.room, who.id);
     }
 
     async fn why_not_left(&self, who: &mut Participant) -> Refusal {
@@ -257,6 +270,7 @@ impl Chat {
         let took_us = self.clock.unix_us().saturating_sub(began_ms).max(0);
         self.metrics.publish_seconds.observe(took_us as f64 / 1e6);
         self.metrics.publishes_total.inc();
+        who.caused += 1;
         Ok(Reply::Sent { position })
     }
 

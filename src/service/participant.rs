@@ -15,13 +15,15 @@ pub struct Participant {
     pub(super) holds_name: bool,
     /// In the order of joining.
     pub(super) rooms: Vec<RoomId>,
+    /// Events that this session caused and will see pass.
+    pub(super) caused: u64,
     /// The room that the last request named in vain.
     pub(super) asked_for: Option<RoomId>,
 }
 
 impl Participant {
     pub fn new(id: SessionId, mailbox: Arc<Mailbox>, conduct: Conduct) -> Self {
-        Self { id, mailbox, conduct, name: None, holds_name: false, rooms: Vec::new(), asked_for: None }
+        Self { id, mailbox, conduct, name: None, holds_name: false, rooms: Vec::new(), caused: 0, asked_for: None }
     }
 
     pub fn name(&self) -> Option<&Nickname> {

@@ -96,10 +96,13 @@ impl Roster {
     /// What a session noted; from here on a restore finds nothing of it.
     pub fn take(&self, who: &Participant) -> Noted {
         let mut lines = self.lines.lock();
-        lines.get_mut(&who.id).map(|line| {
-            line.held = None;
-            std::mem::take(&mut line.noted)
-        }).unwrap_or_default()
+        lines
+            .get_mut(&who.id)
+            .map(|line| {
+                line.held = None;
+                std::mem::take(&mut line.noted)
+            })
+            .unwrap_or_default()
     }
 
     /// The session is gone.

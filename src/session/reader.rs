@@ -16,8 +16,8 @@ use crate::hub::{Mailbox, WireFormat};
 use crate::service::Participant;
 use crate::telemetry::Metrics;
 use crate::wire::{
-    Detected, Dialect, DialectKind, Frame, FramingError, FramingKind, Inbound, Request, Tag, close_frame, detect, frame,
-    ping_frame,
+    Detected, Dialect, DialectKind, Frame, FramingError, FramingKind, Inbound, Request, Tag, close_frame, detect,
+    frame, ping_frame,
 };
 
 /// Read at once; on the stack, so that an idle connection holds no buffer.
@@ -180,8 +180,8 @@ impl Reader<'_> {
         let (result, afterwards) = speaking.carry_out(command, format, self.shared).await;
         self.answer(&tag, &result).await;
         self.mailbox.replied();
-        if let (Some(afterwards), Some(speaking)) = (afterwards, &self.speaking) {
-            self.shared.chat.settle(&speaking.who, afterwards).await;
+        if let (Some(afterwards), Some(speaking)) = (afterwards, &mut self.speaking) {
+            self.shared.chat.settle(&mut speaking.who, afterwards).await;
         }
         self.strike(result.as_ref().err())
     }

@@ -60,7 +60,8 @@ fn check(request: &Request) -> Result<String, (StatusCode, &'static str)> {
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err((StatusCode::UPGRADE_REQUIRED, "Only version 13 of WebSocket is spoken here"));
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or((StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is missing"))?;
+    let key =
+        headers.get(header::SEC_WEBSOCKET_KEY).ok_or((StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is missing"))?;
     Ok(derive_accept_key(key.as_bytes()))
 }
 

@@ -22,6 +22,7 @@ const RULES: Rules = Rules {
         login_tolerates_clash: false,
         single_room: false,
         sees_own_leaving: false,
+        in_step: false,
     },
     message_bytes_max: None,
     long_message_closes: false,

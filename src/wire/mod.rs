@@ -94,7 +94,12 @@ pub trait Dialect: Send + Sync {
     fn decode(&self, message: &[u8]) -> Request;
 
     /// The messages that answer a request. `own_name` is the session's nickname, if any.
-    fn answer<'a>(&self, tag: &'a Tag, outcome: &'a Result<Reply, Refusal>, own_name: Option<&'a Nickname>) -> Messages<'a>;
+    fn answer<'a>(
+        &self,
+        tag: &'a Tag,
+        outcome: &'a Result<Reply, Refusal>,
+        own_name: Option<&'a Nickname>,
+    ) -> Messages<'a>;
 
     /// A room's event in one of this dialect's forms; `None` where the dialect has no words for it.
     fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Option<Vec<u8>>;

@@ -17,6 +17,7 @@ const RULES: Rules = Rules {
         login_tolerates_clash: true,
         single_room: true,
         sees_own_leaving: true,
+        in_step: true,
     },
     message_bytes_max: Some(16_384),
     long_message_closes: true,
@@ -72,7 +73,12 @@ impl Dialect for Pychat {
         Request { tag: Tag::Nothing, command, form: EventForm::Pychat }
     }
 
-    fn answer<'a>(&self, _: &'a Tag, outcome: &'a Result<Reply, Refusal>, own_name: Option<&'a Nickname>) -> Messages<'a> {
+    fn answer<'a>(
+        &self,
+        _: &'a Tag,
+        outcome: &'a Result<Reply, Refusal>,
+        own_name: Option<&'a Nickname>,
+    ) -> Messages<'a> {
         let one = |message| Box::new(std::iter::once(message));
         match outcome {
             Ok(Reply::LoggedIn { nickname }) => one(result(&format!("Username set to {nickname}"))),

@@ -102,7 +102,10 @@ fn utc(datetime: DateTime, span_us: i64) -> Option<Instant> {
     Some(Instant { start_us: start.timestamp().as_microsecond(), span_us })
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bare time of today needs the day the asker lives in, nothing else depends on it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bare time of today needs the day the asker lives in, nothing else depends on it"
+)]
 fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }

@@ -55,7 +55,17 @@ impl State {
             empty.insert((row.newest_us, room.clone()));
             rooms.insert(room, Room { row, members: HashSet::new() });
         }
-        Ok(Self { store, retention, inbound, clock, entropy, nicknames: HashMap::new(), rooms, empty, tidied_us: i64::MIN })
+        Ok(Self {
+            store,
+            retention,
+            inbound,
+            clock,
+            entropy,
+            nicknames: HashMap::new(),
+            rooms,
+            empty,
+            tidied_us: i64::MIN,
+        })
     }
 
     /// Carries the requests out in order, makes what they changed durable with one commit, then answers.

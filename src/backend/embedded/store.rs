@@ -61,7 +61,9 @@ impl Store {
             let found = meta.get("format").map_err(failed)?.map(|format| format.value());
             match found {
                 Some(FORMAT) => {}
-                Some(other) => return Err(failed(format!("the data is of format {other}, this version reads {FORMAT}"))),
+                Some(other) => {
+                    return Err(failed(format!("the data is of format {other}, this version reads {FORMAT}")));
+                }
                 None => {
                     meta.insert("format", FORMAT).map_err(failed)?;
                 }
@@ -90,9 +92,8 @@ impl Store {
 }
 
 fn open_file(dir: &Path) -> Result<Database, BackendError> {
-    let explain = |error: &dyn std::fmt::Display| {
-        BackendError::Failed(format!("storage.data_dir: {}: {error}", dir.display()))
-    };
+    let explain =
+        |error: &dyn std::fmt::Display| BackendError::Failed(format!("storage.data_dir: {}: {error}", dir.display()));
     std::fs::create_dir_all(dir).map_err(|error| explain(&error))?;
     Database::create(dir.join("crosstalk.redb")).map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => explain(&"is in use by another process"),

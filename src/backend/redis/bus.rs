@@ -295,7 +295,11 @@ impl Task {
     }
 
     /// Brings the subscriptions to where the wishes, in their order, end up; then answers those who wait.
-    async fn grant(&mut self, wishes: Vec<Wish>, connection: Option<&mut MultiplexedConnection>) -> Result<(), BackendError> {
+    async fn grant(
+        &mut self,
+        wishes: Vec<Wish>,
+        connection: Option<&mut MultiplexedConnection>,
+    ) -> Result<(), BackendError> {
         let before = |wanted: &HashSet<RoomId>, room: &RoomId| wanted.contains(room);
         let mut touched: HashMap<RoomId, bool> = HashMap::new();
         let mut waiting = Vec::new();
@@ -328,7 +332,11 @@ impl Task {
         result
     }
 
-    async fn apply(&self, connection: &mut MultiplexedConnection, touched: &HashMap<RoomId, bool>) -> Result<(), BackendError> {
+    async fn apply(
+        &self,
+        connection: &mut MultiplexedConnection,
+        touched: &HashMap<RoomId, bool>,
+    ) -> Result<(), BackendError> {
         let changed = |now: bool| -> Vec<RoomId> {
             let differs = |(room, was): &(&RoomId, &bool)| **was != now && self.wanted.contains(*room) == now;
             touched.iter().filter(differs).map(|(room, _)| room.clone()).collect()

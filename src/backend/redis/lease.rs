@@ -74,7 +74,8 @@ impl Redis {
         let lease = std::mem::take(&mut *self.lease.write());
         self.lease_sure_until_ms.store(0, std::sync::atomic::Ordering::Release);
         let mut connection = self.link.connection()?;
-        let left: u64 = self.timed(redis::cmd("SCARD").arg(self.keys.lease_claims(&lease)).query_async(&mut connection)).await?;
+        let left: u64 =
+            self.timed(redis::cmd("SCARD").arg(self.keys.lease_claims(&lease)).query_async(&mut connection)).await?;
         let mut give_up = redis::pipe();
         give_up.del(self.keys.lease(&lease)).ignore();
         if left == 0 {
@@ -91,10 +92,12 @@ impl Redis {
             return Ok(swept);
         }
         let mut connection = self.pooled().await?;
-        let listed: Vec<String> = self.timed(redis::cmd("SMEMBERS").arg(self.keys.nodes()).query_async(&mut *connection)).await?;
+        let listed: Vec<String> =
+            self.timed(redis::cmd("SMEMBERS").arg(self.keys.nodes()).query_async(&mut *connection)).await?;
         let own = self.lease.read().clone();
         for lease in listed.into_iter().filter(|lease| *lease != own) {
-            let alive: bool = self.timed(redis::cmd("EXISTS").arg(self.keys.lease(&lease)).query_async(&mut *connection)).await?;
+            let alive: bool =
+                self.timed(redis::cmd("EXISTS").arg(self.keys.lease(&lease)).query_async(&mut *connection)).await?;
             if !alive && self.may_sweep(&lease, &mut connection).await? {
                 self.sweep_lease(&lease, &mut connection, &mut swept).await?;
             }
@@ -105,12 +108,21 @@ impl Redis {
     /// Whether this survivor is the one to sweep. Only to save work: each release is harmless to repeat.
     async fn may_sweep(&self, lease: &str, connection: &mut MultiplexedConnection) -> Result<bool, BackendError> {
         let mut lock = redis::cmd("SET");
-        lock.arg(self.keys.lease_sweep(lease)).arg(&self.settings.node).arg("NX").arg("PX").arg(SWEEP_LOCK.as_millis() as u64);
+        lock.arg(self.keys.lease_sweep(lease))
+            .arg(&self.settings.node)
+            .arg("NX")
+            .arg("PX")
+            .arg(SWEEP_LOCK.as_millis() as u64);
         let taken: Option<String> = self.timed(lock.query_async(connection)).await?;
         Ok(taken.is_some())
     }
 
-    async fn sweep_lease(&self, lease: &str, connection: &mut MultiplexedConnection, swept: &mut Swept) -> Result<(), BackendError> {
+    async fn sweep_lease(
+        &self,
+        lease: &str,
+        connection: &mut MultiplexedConnection,
+        swept: &mut Swept,
+    ) -> Result<(), BackendError> {
         let claims_key = self.keys.lease_claims(lease);
         loop {
             let mut read = redis::cmd("SRANDMEMBER");
@@ -135,7 +147,13 @@ impl Redis {
         Ok(())
     }
 
-    async fn sweep_claim(&self, lease: &str, claim: &Claim, connection: &mut MultiplexedConnection, swept: &mut Swept) -> Result<(), BackendError> {
+    async fn sweep_claim(
+        &self,
+        lease: &str,
+        claim: &Claim,
+        connection: &mut MultiplexedConnection,
+        swept: &mut Swept,
+    ) -> Result<(), BackendError> {
         match claim {
             Claim::Nickname { session, nickname } => {
                 if self.free_nickname(nickname, *session, lease, connection).await? {
@@ -144,9 +162,15 @@ impl Redis {
             }
             Claim::Membership { session, room } => {
                 let who: Option<String> = self
-                    .timed(redis::cmd("HGET").arg(self.keys.room_who(room)).arg(member_key(*session)).query_async(connection))
+                    .timed(
+                        redis::cmd("HGET")
+                            .arg(self.keys.room_who(room))
+                            .arg(member_key(*session))
+                            .query_async(connection),
+                    )
                     .await?;
-                let nickname = who.as_deref().and_then(|who| who.split_once(' ')).and_then(|(_, name)| Nickname::parse(name).ok());
+                let nickname =
+                    who.as_deref().and_then(|who| who.split_once(' ')).and_then(|(_, name)| Nickname::parse(name).ok());
                 let actor = Actor { session: *session, nickname };
                 if self.end_membership(room, &actor, lease, connection).await?.is_some() {
                     swept.memberships += 1;
@@ -169,7 +193,10 @@ impl Redis {
         let freed: i64 = self.timed(call.invoke_async(connection)).await?;
         // Not while somebody else holds it, who put it there again.
         if freed != 0 {
-            self.timed(redis::cmd("SREM").arg(self.keys.nickname_set(nickname)).arg(nickname.as_str()).exec_async(connection)).await?;
+            self.timed(
+                redis::cmd("SREM").arg(self.keys.nickname_set(nickname)).arg(nickname.as_str()).exec_async(connection),
+            )
+            .await?;
         }
         Ok(freed == 1)
     }

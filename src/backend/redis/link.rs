@@ -39,7 +39,8 @@ impl Link {
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, BackendError> {
-        let client = Client::open(info.clone()).map_err(|error| BackendError::Failed(format!("storage.redis: {error}")))?;
+        let client =
+            Client::open(info.clone()).map_err(|error| BackendError::Failed(format!("storage.redis: {error}")))?;
         let link = Arc::new(Self {
             client,
             settings: settings.clone(),

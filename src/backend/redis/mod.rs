@@ -88,7 +88,18 @@ impl Redis {
         let link = Link::connect(&info, &settings, clock.clone(), metrics.clone(), stop.clone()).await?;
         let pool = pool(&info, &settings)?;
         let bus_id = format!("{:032x}", entropy.bits());
-        let bus = Bus::connect(&info, &settings, keys.clone(), bus_id, link.clone(), inbound, clock.clone(), metrics.clone(), stop).await?;
+        let bus = Bus::connect(
+            &info,
+            &settings,
+            keys.clone(),
+            bus_id,
+            link.clone(),
+            inbound,
+            clock.clone(),
+            metrics.clone(),
+            stop,
+        )
+        .await?;
         Ok(Self {
             scripts: Scripts::new(),
             lease: RwLock::default(),
@@ -167,7 +178,9 @@ async fn check_server(connection: &mut MultiplexedConnection) -> Result<(), Back
     let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     if found < OLDEST_SERVER {
         let (major, minor) = OLDEST_SERVER;
-        return Err(BackendError::Failed(format!("storage.redis: the server is Redis {version}, at least {major}.{minor} is needed")));
+        return Err(BackendError::Failed(format!(
+            "storage.redis: the server is Redis {version}, at least {major}.{minor} is needed"
+        )));
     }
     Ok(())
 }

@@ -90,12 +90,24 @@ impl Redis {
         *self.lease.read() == lease
     }
 
-    async fn note(&self, lease: &str, claim: &Claim, connection: &mut MultiplexedConnection) -> Result<(), BackendError> {
-        self.timed(redis::cmd("SADD").arg(self.keys.lease_claims(lease)).arg(claim.encode()).exec_async(connection)).await
+    async fn note(
+        &self,
+        lease: &str,
+        claim: &Claim,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), BackendError> {
+        self.timed(redis::cmd("SADD").arg(self.keys.lease_claims(lease)).arg(claim.encode()).exec_async(connection))
+            .await
     }
 
-    async fn unnote(&self, lease: &str, claim: &Claim, connection: &mut MultiplexedConnection) -> Result<(), BackendError> {
-        self.timed(redis::cmd("SREM").arg(self.keys.lease_claims(lease)).arg(claim.encode()).exec_async(connection)).await
+    async fn unnote(
+        &self,
+        lease: &str,
+        claim: &Claim,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), BackendError> {
+        self.timed(redis::cmd("SREM").arg(self.keys.lease_claims(lease)).arg(claim.encode()).exec_async(connection))
+            .await
     }
 
     async fn make_member(

@@ -108,7 +108,11 @@ mod tests {
                 seen.extend(drain(&mut lines));
                 assert!(lines.buffer.len() <= 5 + chunk);
             }
-            assert_eq!(seen, [message("1234"), Frame::TooLong, message("ok"), Frame::TooLong, message("end")], "{chunk}");
+            assert_eq!(
+                seen,
+                [message("1234"), Frame::TooLong, message("ok"), Frame::TooLong, message("end")],
+                "{chunk}"
+            );
         }
     }
 }

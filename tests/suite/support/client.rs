@@ -77,7 +77,7 @@ impl Client {
     pub async fn disconnect(self) {
         if let Lane::WebSocket(mut socket) = self.lane {
             // A server that is gone already is as good.
-            let _ = socket.close(None).await;
+            let _ = socket.close().await;
         }
     }
 
