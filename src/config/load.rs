@@ -134,8 +134,8 @@ fn check(config: Config) -> Result<Config, ConfigError> {
     if config.limits.text_bytes > config.limits.frame_bytes {
         return wrong("limits.text_bytes", "cannot be above limits.frame_bytes");
     }
-    if config.limits.mailbox_bytes < 2 * config.limits.frame_bytes {
-        return wrong("limits.mailbox_bytes", "must hold at least two frames (limits.frame_bytes)");
+    if config.limits.mailbox_bytes < config.limits.frame_bytes {
+        return wrong("limits.mailbox_bytes", "must hold at least a frame (limits.frame_bytes)");
     }
     if config.session.keepalive_s == 0 {
         return wrong("session.keepalive_s", "must be above 0");

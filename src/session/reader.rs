@@ -246,15 +246,19 @@ impl Speaking {
                 let outcome = shared.chat.carry_out(&mut self.who, command, format).await;
                 (outcome.result, outcome.afterwards)
             }
-            // Before a login, that it is missing matters more than what else is wrong. A login's own faults keep theirs.
-            Err(refusal) if self.needs_login_before(&refusal) => (Err(Refusal::LoginRequired), None),
-            Err(refusal) => (Err(refusal), None),
+            Err(refusal) => (Err(self.weightier_than(refusal)), None),
         }
     }
 
-    fn needs_login_before(&self, refusal: &Refusal) -> bool {
+    /// What is wrong with the session's state matters more than what is wrong with the request, where a dialect says so.
+    fn weightier_than(&self, refusal: Refusal) -> Refusal {
+        let conduct = self.dialect.rules().conduct;
         let of_login = matches!(refusal, Refusal::NicknameInvalid | Refusal::ParameterMissing("nickname"));
-        self.dialect.rules().conduct.login_first && self.who.name().is_none() && !of_login
+        match self.who.name() {
+            None if conduct.login_first && !of_login => Refusal::LoginRequired,
+            Some(name) if conduct.login_once && of_login => Refusal::AlreadyLoggedIn(name.clone()),
+            _ => refusal,
+        }
     }
 }
 

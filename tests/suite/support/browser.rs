@@ -138,7 +138,12 @@ struct Driver {
 }
 
 impl Driver {
+    /// It takes a free port for IPv4 and insists on the same one for IPv6, where it may be taken; then it ends at once.
     fn start() -> Self {
+        (0..10).find_map(|_| Self::try_start()).expect("chromedriver finds a port that is free for both families")
+    }
+
+    fn try_start() -> Option<Self> {
         let child = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -152,10 +157,13 @@ impl Driver {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse().ok()
         });
-        let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver says on which port it listens")));
         // It must not come to a halt because nobody reads on.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let Some(port) = port else {
+            process::kill(&mut child);
+            return None;
+        };
+        Some(Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) })
     }
 
     /// By hand and blocking, because it is needed where nothing can be awaited.
