@@ -136,7 +136,7 @@ impl Reader<'_> {
 
     async fn take_messages(&mut self) -> Result<(), CloseReason> {
         loop {
-            let next = self.inbound.next();
+            let next = self.inbound.next_frame();
             if let Some(output) = self.inbound.take_output() {
                 self.mailbox.reply(output);
             }

@@ -183,7 +183,7 @@ fn command(fields: &Fields<'_>) -> Result<(Command, EventForm), Refusal> {
 }
 
 /// A field that is there and not null.
-fn present<'a>(field: Option<&'a RawValue>) -> Option<&'a RawValue> {
+fn present(field: Option<&RawValue>) -> Option<&RawValue> {
     field.filter(|raw| raw.get() != "null")
 }
 

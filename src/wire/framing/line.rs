@@ -26,7 +26,7 @@ impl Lines {
         self.buffer.extend_from_slice(bytes);
     }
 
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
             let end = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
             let Some(end) = end.map(|index| index + self.searched) else {
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn drain(lines: &mut Lines) -> Vec<Frame> {
-        std::iter::from_fn(|| lines.next()).collect()
+        std::iter::from_fn(|| lines.next_frame()).collect()
     }
 
     fn message(text: &'static str) -> Frame {

@@ -69,10 +69,10 @@ impl Inbound {
     ///
     /// # Errors
     /// When no further message can be found on this connection.
-    pub fn next(&mut self) -> Result<Option<Frame>, FramingError> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FramingError> {
         match self {
-            Self::Lines(lines) => Ok(lines.next()),
-            Self::WebSocket(messages) => messages.next(),
+            Self::Lines(lines) => Ok(lines.next_frame()),
+            Self::WebSocket(messages) => messages.next_frame(),
         }
     }
 

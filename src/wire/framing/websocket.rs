@@ -80,7 +80,7 @@ impl WebSocketMessages {
         self.memory.received.extend_from_slice(bytes);
     }
 
-    pub fn next(&mut self) -> Result<Option<Frame>, FramingError> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FramingError> {
         loop {
             match self.context.read(&mut self.memory) {
                 Ok(Message::Text(text)) => return Ok(Some(Frame::Message(text.into()))),
@@ -165,7 +165,7 @@ mod tests {
             let mut seen = Vec::new();
             for piece in stream.chunks(chunk) {
                 messages.push(piece);
-                while let Some(frame) = messages.next().unwrap() {
+                while let Some(frame) = messages.next_frame().unwrap() {
                     seen.push(frame);
                 }
             }
@@ -180,15 +180,15 @@ mod tests {
     fn too_long_broken_and_closed_are_told_apart() {
         let mut messages = WebSocketMessages::new(10);
         messages.push(&masked(0x81, b"12345678901"));
-        assert_eq!(messages.next(), Err(FramingError::TooLong));
+        assert_eq!(messages.next_frame(), Err(FramingError::TooLong));
 
         let mut messages = WebSocketMessages::new(10);
         messages.push(&[0x81, 0x01, b'a']); // not masked
-        assert_eq!(messages.next(), Err(FramingError::Broken));
+        assert_eq!(messages.next_frame(), Err(FramingError::Broken));
 
         let mut messages = WebSocketMessages::new(10);
         messages.push(&masked(0x88, &1000u16.to_be_bytes()));
-        assert_eq!(messages.next(), Ok(Some(Frame::Closed)));
+        assert_eq!(messages.next_frame(), Ok(Some(Frame::Closed)));
         assert_eq!(messages.take_output().unwrap().as_ref(), [0x88, 2, 0x03, 0xE8]);
     }
 

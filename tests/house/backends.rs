@@ -1,0 +1,120 @@
+//! The contract of the backends: one list of named clauses, run against each of them.
+
+mod cluster;
+mod single;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crosstalk::ambient::{Clock, Entropy};
+use crosstalk::backend::embedded::{Embedded, Retention};
+use crosstalk::backend::redis::{Redis, Settings};
+use crosstalk::backend::{Broker, Entered, Entry, Heard, Inbound, Presence, decode_live, inbound};
+use crosstalk::chat::{Actor, Envelope, Event, EventKind, Nickname, Position, RoomId, SessionId};
+use crosstalk::telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::redis::Redis as Server;
+
+/// Events kept per room in these tests.
+const KEPT: u64 = 20;
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// One node's end of a backend.
+struct Node {
+    broker: Arc<dyn Broker>,
+    presence: Arc<dyn Presence>,
+    inbound: Inbound,
+    clock: Clock,
+    _running: tokio_util::sync::DropGuard,
+}
+
+fn embedded(dir: Option<&std::path::Path>) -> Node {
+    let clock = Clock::manual();
+    let (sender, receiver) = inbound(1 << 20, Arc::new(Metrics::new()));
+    let retention = Retention { count: KEPT, age_us: 3_600_000_000, rooms: 10 };
+    let backend = Arc::new(Embedded::open(dir, retention, sender, clock.clone(), Entropy::system()).unwrap());
+    let running = CancellationToken::new().drop_guard();
+    Node { broker: backend.clone(), presence: backend, inbound: receiver, clock, _running: running }
+}
+
+async fn redis(server: &Server, lease: Duration) -> Node {
+    let clock = Clock::system();
+    let metrics = Arc::new(Metrics::new());
+    let (sender, receiver) = inbound(1 << 20, metrics.clone());
+    let settings = Settings {
+        url: server.url(),
+        key_prefix: "t:".into(),
+        pool_size: 4,
+        connect_timeout: DEADLINE,
+        command_timeout: DEADLINE,
+        history_count: KEPT,
+        history_age: Duration::from_secs(3_600),
+        lease,
+        deaf: DEADLINE,
+        node: "test".into(),
+    };
+    let stop = CancellationToken::new();
+    let backend =
+        Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics, stop.clone()).await.unwrap();
+    let backend = Arc::new(backend);
+    backend.renew().await.unwrap();
+    Node { broker: backend.clone(), presence: backend, inbound: receiver, clock, _running: stop.drop_guard() }
+}
+
+impl Node {
+    /// The next room event heard.
+    async fn hear(&mut self) -> (RoomId, Envelope) {
+        loop {
+            match tokio::time::timeout(DEADLINE, self.inbound.next()).await.expect("an event is heard in time") {
+                Some(Heard::Raw { room, bytes }) => return (room, decode_live(&bytes).unwrap()),
+                Some(Heard::Event { room, envelope }) => return (room, envelope),
+                Some(Heard::Barrier(reached)) => drop(reached.send(())),
+                Some(Heard::Interrupted) => {}
+                None => panic!("the backend is gone"),
+            }
+        }
+    }
+
+    async fn hears(&mut self, room: &RoomId) -> Envelope {
+        let (heard_in, envelope) = self.hear().await;
+        assert_eq!(heard_in, *room);
+        envelope
+    }
+
+    async fn subscribe(&self, room: &RoomId) {
+        assert!(self.broker.subscribe(room).await.unwrap());
+    }
+
+    async fn say(&self, room: &RoomId, who: &Actor, text: &str) -> Position {
+        let event = Event::new(who.clone(), EventKind::Message { text: text.into() });
+        self.broker.publish(room, &event).await.unwrap()
+    }
+
+    async fn enter(&self, room: &RoomId, who: &Actor) -> Entered {
+        self.presence.enter(room, who, Entry::Join).await.unwrap()
+    }
+}
+
+fn room(name: &str) -> RoomId {
+    RoomId::parse(name).unwrap()
+}
+
+fn nickname(name: &str) -> Nickname {
+    Nickname::parse(name).unwrap()
+}
+
+fn actor(session: u128, name: &str) -> Actor {
+    Actor { session: SessionId::from_u128(session), nickname: Some(nickname(name)) }
+}
+
+fn text(envelope: &Envelope) -> &str {
+    match &envelope.event.kind {
+        EventKind::Message { text } => text,
+        other => panic!("{other:?} is no message"),
+    }
+}
+
+fn offsets(envelopes: &[Envelope]) -> Vec<u64> {
+    envelopes.iter().map(|envelope| envelope.position.offset).collect()
+}

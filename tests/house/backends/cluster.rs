@@ -1,0 +1,195 @@
+//! Clauses about several nodes, leases and lost data: Redis only.
+
+use super::*;
+
+/// Short, because a sweeper waits for a whole lease of uninterrupted service before it calls anybody dead.
+const SHORT: Duration = Duration::from_millis(300);
+
+async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("waited for: {what}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_nodes_claims_are_freed_and_its_leaves_announced_once() {
+    let server = Server::start();
+    let red = room("red");
+    let dead = redis(&server, SHORT).await;
+    for session in 1..=30 {
+        let who = actor(session, &format!("user {session}"));
+        assert_eq!(dead.presence.claim(who.nickname.as_ref().unwrap(), who.session).await, Ok(true));
+        dead.enter(&red, &who).await;
+    }
+    let mut survivors = [redis(&server, SHORT).await, redis(&server, SHORT).await];
+    survivors[0].subscribe(&red).await;
+    drop(dead);
+    let mut nodes_swept = 0;
+    eventually("both survivors look at once until the dead node is swept", async || {
+        for survivor in &survivors {
+            survivor.presence.renew().await.unwrap();
+        }
+        let [one, two] = &survivors;
+        let (one, two) = tokio::join!(one.presence.sweep(), two.presence.sweep());
+        nodes_swept += one.unwrap().nodes + two.unwrap().nodes;
+        nodes_swept > 0
+    })
+    .await;
+    assert_eq!(survivors[1].presence.members(&red).await, Ok(0));
+    for session in 101..=130 {
+        let name = nickname(&format!("user {}", session - 100));
+        assert_eq!(survivors[1].presence.claim(&name, SessionId::from_u128(session)).await, Ok(true), "{name} is free");
+    }
+    let mut left = Vec::new();
+    for _ in 0..30 {
+        let envelope = survivors[0].hears(&red).await;
+        assert_eq!(envelope.event.kind, EventKind::Left);
+        left.push(envelope.event.actor.nickname.expect("the leave carries the name").to_string());
+    }
+    left.sort();
+    left.dedup();
+    assert_eq!(left.len(), 30, "each leave once");
+    assert_eq!(survivors[0].broker.history(&red).await.unwrap().last().unwrap().position.offset, 60);
+    assert_eq!(server.list(&["SMEMBERS", "t:nodes"]).len(), 2, "the dead lease is forgotten");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_lease_ran_out_takes_a_new_one_and_a_late_sweep_does_it_no_harm() {
+    let server = Server::start();
+    let red = room("red");
+    let alice = actor(1, "alice");
+    let name = nickname("alice");
+    let node = redis(&server, SHORT).await;
+    assert_eq!(node.presence.claim(&name, alice.session).await, Ok(true));
+    let entered = node.enter(&red, &alice).await;
+    // Its lease runs out without being swept.
+    eventually("a claim is refused while the lease is not sure", async || {
+        node.presence.claim(&nickname("other"), alice.session).await.is_err()
+    })
+    .await;
+    let restore = async |node: &Node| {
+        assert_eq!(node.presence.claim(&name, alice.session).await, Ok(true));
+        let entry = Entry::Restore { known: Some(entered.position.epoch) };
+        node.presence.enter(&red, &alice, entry).await.unwrap()
+    };
+    assert_eq!(node.presence.renew().await, Ok(crosstalk::backend::Lease::Renewed));
+    assert!(restore(&node).await.repeated, "nobody saw it leave");
+    // Only now a survivor sweeps the old lease, whose claims set still names alice.
+    let survivor = redis(&server, SHORT).await;
+    eventually("the old lease is swept", async || {
+        node.presence.renew().await.unwrap();
+        survivor.presence.renew().await.unwrap();
+        survivor.presence.sweep().await.unwrap().nodes == 1
+    })
+    .await;
+    assert_eq!(survivor.presence.members(&red).await, Ok(1));
+    assert_eq!(survivor.presence.claim(&name, SessionId::from_u128(2)).await, Ok(false));
+    assert_eq!(survivor.broker.history(&red).await.unwrap().len(), 1, "no leave was announced");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_was_swept_is_announced_again_when_it_is_restored() {
+    let server = Server::start();
+    let red = room("red");
+    let alice = actor(1, "alice");
+    let cut_off = redis(&server, SHORT).await;
+    let entered = cut_off.enter(&red, &alice).await;
+    let survivor = redis(&server, SHORT).await;
+    eventually("the cut-off node is swept", async || {
+        survivor.presence.renew().await.unwrap();
+        survivor.presence.sweep().await.unwrap().memberships == 1
+    })
+    .await;
+    assert_eq!(cut_off.presence.renew().await, Ok(crosstalk::backend::Lease::Renewed));
+    let entry = Entry::Restore { known: Some(entered.position.epoch) };
+    let restored = cut_off.presence.enter(&red, &alice, entry).await.unwrap();
+    assert_eq!((restored.repeated, restored.position.offset), (false, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_dataset_is_a_new_epoch_and_restores_silently() {
+    let server = Server::start();
+    let red = room("red");
+    let alice = actor(1, "alice");
+    let node = redis(&server, DEADLINE).await;
+    let entered = node.enter(&red, &alice).await;
+    server.query(&["FLUSHALL"]);
+    assert_eq!(node.presence.renew().await, Ok(crosstalk::backend::Lease::Renewed));
+    let entry = Entry::Restore { known: Some(entered.position.epoch) };
+    let restored = node.presence.enter(&red, &alice, entry).await.unwrap();
+    assert!(restored.repeated, "nobody saw it leave");
+    assert_ne!(restored.position.epoch, entered.position.epoch);
+    let said = node.say(&red, &alice, "first of the new epoch").await;
+    assert_eq!(said, Position { offset: 1, epoch: restored.position.epoch });
+    let missed = node.broker.catch_up(&red, entered.position).await.unwrap();
+    assert_eq!((missed.skipped_to, offsets(&missed.missed)), (Some((said.epoch, 0)), vec![1]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_was_rolled_back_goes_on_under_a_new_epoch() {
+    let server = Server::start();
+    let red = room("red");
+    let node = redis(&server, DEADLINE).await;
+    let first = node.say(&red, &actor(1, "alice"), "1").await;
+    for number in 2..=5 {
+        node.say(&red, &actor(1, "alice"), &number.to_string()).await;
+    }
+    // What a failover to a replica that lags behind does.
+    server.query(&["HSET", "t:room:{red}", "top", "3"]);
+    server.query(&["XTRIM", "t:room:{red}:log", "MAXLEN", "0"]);
+    server.query(&["XSETID", "t:room:{red}:log", "3-0"]);
+    let missed = node.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
+    let (epoch, offset) = missed.skipped_to.expect("the loss is told");
+    assert_eq!(offset, 3);
+    assert_ne!(epoch, first.epoch);
+    assert_eq!(node.say(&red, &actor(1, "alice"), "4 anew").await, Position { epoch, offset: 4 });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_publishes_the_others_hear_while_they_want_to() {
+    let server = Server::start();
+    let red = room("red");
+    let (speaker, mut listener) = (redis(&server, DEADLINE).await, redis(&server, DEADLINE).await);
+    speaker.say(&red, &actor(1, "alice"), "before").await;
+    listener.subscribe(&red).await;
+    speaker.say(&red, &actor(1, "alice"), "wanted").await;
+    assert_eq!(text(&listener.hears(&red).await), "wanted");
+    // Wishes count in their order, however fast they come.
+    for _ in 0..100 {
+        listener.broker.unsubscribe(&red);
+        drop(listener.broker.subscribe(&red));
+    }
+    listener.broker.unsubscribe(&red);
+    listener.subscribe(&red).await;
+    speaker.say(&red, &actor(1, "alice"), "wanted again").await;
+    assert_eq!(text(&listener.hears(&red).await), "wanted again");
+    listener.broker.unsubscribe(&red);
+    eventually("the channel has no subscriber", async || server.list(&["PUBSUB", "CHANNELS", "t:ch:*"]).is_empty())
+        .await;
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_used_is_refused_with_the_setting() {
+    let (sender, _inbound) = inbound(1 << 20, Arc::new(Metrics::new()));
+    for (url, told) in [("redis://127.0.0.1:1/", "refused"), ("http://localhost", "storage.redis")] {
+        let settings = Settings {
+            url: url.into(),
+            key_prefix: String::new(),
+            pool_size: 1,
+            connect_timeout: DEADLINE,
+            command_timeout: DEADLINE,
+            history_count: 1,
+            history_age: DEADLINE,
+            lease: DEADLINE,
+            deaf: DEADLINE,
+            node: "test".into(),
+        };
+        let (clock, entropy, metrics) = (Clock::system(), Entropy::system(), Arc::new(Metrics::new()));
+        let refused = Redis::connect(settings, sender.clone(), clock, entropy, metrics, CancellationToken::new()).await;
+        let error = refused.err().expect("it cannot be used").to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}

@@ -1,0 +1,14 @@
+//! The suite's own Redis and what it stands on, of which these tests use a part.
+#![expect(dead_code, reason = "shared with the suite, which uses all of it")]
+
+use std::time::Duration;
+
+#[path = "../suite/support/ports.rs"]
+pub mod ports;
+#[path = "../suite/support/process.rs"]
+pub mod process;
+#[path = "../suite/support/redis.rs"]
+pub mod redis;
+
+pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const POLL: Duration = Duration::from_millis(20);
