@@ -102,7 +102,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 fn serve(config: Config) -> anyhow::Result<()> {
     logs::install(&config.log.level, config.log.format)?;
-    raise_descriptor_limit(config.limits.connections);
+    let mut config = config;
+    config.limits.connections = affordable_connections(config.limits.connections);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before the start, so that a signal during it is not lost.
@@ -168,16 +169,27 @@ fn greet(addresses: &[(&'static str, SocketAddr)]) {
     }
 }
 
-/// Every connection is a descriptor; the usual soft limit of 1,024 is far below what is configured.
-fn raise_descriptor_limit(connections: usize) {
+/// Descriptors kept for the store, the broker, the listeners and the admin port.
+const OTHER_DESCRIPTORS: usize = 512;
+
+/// Every connection is a descriptor, and the usual soft limit of 1,024 is far below what is configured: raises it as far as
+/// allowed, and says how many of the wanted connections that pays for.
+fn affordable_connections(wanted: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // Some for the store, the broker and the listeners.
-    let wanted = connections as u64 + 256;
-    let granted = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)).max(limit.current.unwrap_or(0));
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(granted), maximum: limit.maximum }) {
-        tracing::warn!(%error, "the limit of open files cannot be raised");
-    } else if granted < wanted {
-        tracing::info!(granted, wanted, "fewer files may be open than limits.connections asks for");
+    let needed = (wanted + OTHER_DESCRIPTORS) as u64;
+    let current = limit.current.unwrap_or(u64::MAX);
+    let raised = limit.maximum.map_or(needed, |maximum| maximum.min(needed)).max(current);
+    let granted = match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }) {
+        Ok(()) => raised,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+            current
+        }
+    };
+    let affordable = wanted.min((granted as usize).saturating_sub(OTHER_DESCRIPTORS).max(1));
+    if affordable < wanted {
+        tracing::info!(wanted, affordable, "the limit of open files allows fewer connections than limits.connections");
     }
+    affordable
 }
