@@ -13,6 +13,6 @@ fn main() -> std::io::Result<()> {
     for file in files {
         fs::read(file)?.hash(&mut hasher);
     }
-    println!("cargo::rustc-env=CROSSTALK_WEB_HASH={:016x}", hasher.finish());
+    println!("cargo::rustc-env=WEB_PAGE_HASH={:016x}", hasher.finish());
     Ok(())
 }

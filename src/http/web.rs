@@ -31,7 +31,7 @@ const ASSETS: &[Asset] = assets! {
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'";
 /// The files change only with the binary.
-const ETAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "-", env!("CROSSTALK_WEB_HASH"), "\"");
+const ETAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "-", env!("WEB_PAGE_HASH"), "\"");
 
 pub fn router() -> Router {
     ASSETS.iter().fold(Router::new(), |router, asset| {

@@ -32,14 +32,35 @@ struct State {
     queue: VecDeque<Bytes>,
     /// Own events, and what came after them, until the reply to the request in flight is queued.
     held: VecDeque<Bytes>,
-    /// Bytes in both queues.
-    bytes: usize,
+    /// Bytes in each queue.
+    queued_bytes: usize,
+    held_bytes: usize,
     awaiting_reply: bool,
     /// Events of this session's own making that passed, shown or not.
     own_seen: u64,
     closed: Option<CloseReason>,
     /// No more will be queued; the writer ends when it has written the rest.
     finished: bool,
+}
+
+impl State {
+    fn bytes(&self) -> usize {
+        self.queued_bytes + self.held_bytes
+    }
+
+    fn enqueue(&mut self, bytes: Bytes) {
+        self.queued_bytes += bytes.len();
+        self.queue.push_back(bytes);
+    }
+
+    /// Lets what was held follow what is queued; `true` if there was anything.
+    fn release_held(&mut self) -> bool {
+        let held = std::mem::take(&mut self.held);
+        self.queued_bytes += std::mem::take(&mut self.held_bytes);
+        let any = !held.is_empty();
+        self.queue.extend(held);
+        any
+    }
 }
 
 /// What the writer has to do next.
@@ -64,16 +85,14 @@ impl Mailbox {
 
     /// Queues a message that answers the request in flight.
     pub fn reply(&self, bytes: Bytes) {
-        self.put(bytes, |state, bytes| state.queue.push_back(bytes));
+        self.put(bytes, |_| false);
     }
 
     /// The request in flight is answered: what waited for it follows.
     pub fn replied(&self) {
         let mut state = self.state.lock();
         state.awaiting_reply = false;
-        let held = std::mem::take(&mut state.held);
-        if !held.is_empty() {
-            state.queue.extend(held);
+        if state.release_held() {
             drop(state);
             self.wake_writer.notify_one();
         }
@@ -81,13 +100,7 @@ impl Mailbox {
 
     /// Queues a room's event. `own` marks an event that this session's request caused.
     pub fn event(&self, bytes: Bytes, own: bool) {
-        self.put(bytes, |state, bytes| {
-            if state.awaiting_reply && (own || !state.held.is_empty()) {
-                state.held.push_back(bytes);
-            } else {
-                state.queue.push_back(bytes);
-            }
-        });
+        self.put(bytes, |state| state.awaiting_reply && (own || !state.held.is_empty()));
     }
 
     /// An event that this session's request caused has passed through its room.
@@ -114,20 +127,24 @@ impl Mailbox {
         }
     }
 
-    fn put(&self, bytes: Bytes, place: impl FnOnce(&mut State, Bytes)) {
+    fn put(&self, bytes: Bytes, is_held: impl FnOnce(&State) -> bool) {
         let mut state = self.state.lock();
         if state.finished || state.closed.is_some() {
             return;
         }
         let length = bytes.len();
-        if state.bytes + length > self.bytes_max {
+        if state.bytes() + length > self.bytes_max {
             drop(state);
             self.close(CloseReason::SlowReader);
             return;
         }
-        state.bytes += length;
         self.metrics.mailbox_bytes.add(length as i64);
-        place(&mut state, bytes);
+        if is_held(&state) {
+            state.held_bytes += length;
+            state.held.push_back(bytes);
+        } else {
+            state.enqueue(bytes);
+        }
         drop(state);
         self.wake_writer.notify_one();
     }
@@ -166,20 +183,18 @@ impl Mailbox {
     /// The last message, past every limit; nothing is queued after it.
     pub fn finish(&self, last: impl IntoIterator<Item = Bytes>) {
         let mut state = self.state.lock();
-        let held = std::mem::take(&mut state.held);
-        state.queue.extend(held);
+        state.release_held();
         for bytes in last {
-            state.bytes += bytes.len();
             self.metrics.mailbox_bytes.add(bytes.len() as i64);
-            state.queue.push_back(bytes);
+            state.enqueue(bytes);
         }
         state.finished = true;
         drop(state);
         self.wake_writer.notify_one();
     }
 
-    /// Waits until at most half of the limit is in use, so that a long answer is paced by its reader; `false` when the
-    /// session ended meanwhile.
+    /// Waits until at most half of the limit is queued, so that a long answer is paced by its reader; `false` when the
+    /// session ended meanwhile. What is held does not count: it waits for this very answer.
     pub async fn until_roomy(&self) -> bool {
         loop {
             let changed = self.changed.notified();
@@ -188,7 +203,7 @@ impl Mailbox {
                 if state.closed.is_some() || state.finished {
                     return false;
                 }
-                if state.bytes <= self.bytes_max / 2 {
+                if state.queued_bytes <= self.bytes_max / 2 {
                     return true;
                 }
             }
@@ -221,7 +236,7 @@ impl Mailbox {
                 break;
             }
         }
-        state.bytes -= taken;
+        state.queued_bytes -= taken;
         self.metrics.mailbox_bytes.sub(taken as i64);
         drop(state);
         self.changed.notify_waiters();
@@ -229,8 +244,9 @@ impl Mailbox {
     }
 
     fn forget(&self, state: &mut State) {
-        self.metrics.mailbox_bytes.sub(state.bytes as i64);
-        state.bytes = 0;
+        self.metrics.mailbox_bytes.sub(state.bytes() as i64);
+        state.queued_bytes = 0;
+        state.held_bytes = 0;
         state.queue = VecDeque::new();
         state.held = VecDeque::new();
     }
@@ -313,6 +329,9 @@ mod tests {
         assert!(!waiting.is_finished());
         taken(&mailbox);
         assert!(waiting.await.unwrap());
+        mailbox.await_reply();
+        mailbox.event("1234567".into(), true);
+        assert!(mailbox.until_roomy().await, "what is held waits for the answer, the answer not for it");
         mailbox.close(CloseReason::Restart);
         assert!(!mailbox.until_roomy().await);
     }

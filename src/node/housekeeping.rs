@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Lease;
@@ -12,35 +13,48 @@ use crate::telemetry::Metrics;
 /// While the backend does not answer, the lease is tried more often than it is kept: its loss is to be noticed soon after.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
-/// Renews the lease; after it was lost, claims again what the sessions hold; pays what ended sessions owe.
-pub async fn keep_lease(chat: Arc<Chat>, metrics: Arc<Metrics>, every: Duration, stop: CancellationToken) {
-    let mut restored = true;
+/// Renews the lease and tells [`restore`] when it was lost. On its own, because a restore may take longer than a lease.
+pub async fn keep_lease(
+    chat: Arc<Chat>,
+    metrics: Arc<Metrics>,
+    every: Duration,
+    lost: Arc<Notify>,
+    stop: CancellationToken,
+) {
     let mut pause = every;
     while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        let renewed = chat.presence().renew().await;
-        let outcome = match renewed {
+        let outcome = match chat.presence().renew().await {
             Ok(Lease::Held) => "held",
-            Ok(Lease::Renewed) => "fenced",
-            Err(_) => "failed",
-        };
-        metrics.lease_renewals_total.with_label_values(&[outcome]).inc();
-        match renewed {
-            Ok(lease) => {
-                if lease == Lease::Renewed {
-                    tracing::warn!("the lease was lost; what the sessions hold is claimed again");
-                    restored = false;
-                }
-                if !restored {
-                    restored = chat.restore().await;
-                }
-                chat.pay_debts().await;
-                pause = if restored { every } else { RETRY_EVERY };
+            Ok(Lease::Renewed) => {
+                tracing::warn!("the lease was lost; what the sessions hold is claimed again");
+                lost.notify_one();
+                "fenced"
             }
             Err(error) => {
                 tracing::debug!(%error, "the lease cannot be renewed");
-                pause = RETRY_EVERY;
+                "failed"
             }
+        };
+        metrics.lease_renewals_total.with_label_values(&[outcome]).inc();
+        pause = if outcome == "failed" { RETRY_EVERY } else { every };
+    }
+}
+
+/// After the lease was lost, claims again what the sessions hold, until it is done; and, every now and then, pays what ended
+/// sessions owe.
+pub async fn restore(chat: Arc<Chat>, every: Duration, lost: Arc<Notify>, stop: CancellationToken) {
+    let mut restored = true;
+    loop {
+        let pause = if restored { every } else { RETRY_EVERY };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = lost.notified() => restored = false,
+            () = tokio::time::sleep(pause) => {}
         }
+        if !restored {
+            restored = chat.restore().await;
+        }
+        chat.pay_debts().await;
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -82,12 +83,15 @@ impl Node {
             shutdown: config.clone(),
         };
         node.tasks.spawn(dispatch(chat.clone(), receiver, running.clone()));
+        let (heartbeat, lost) = (millis(config.cluster.heartbeat_ms), Arc::new(Notify::new()));
         node.tasks.spawn(housekeeping::keep_lease(
             chat.clone(),
             metrics.clone(),
-            millis(config.cluster.heartbeat_ms),
+            heartbeat,
+            lost.clone(),
             running.clone(),
         ));
+        node.tasks.spawn(housekeeping::restore(chat.clone(), heartbeat, lost, running.clone()));
         node.tasks.spawn(housekeeping::sweep(chat, metrics.clone(), millis(config.cluster.sweep_ms), running));
         node.listen(listeners, &config, &metrics)?;
         node.health.set_started();

@@ -7,20 +7,26 @@ mod roster;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use futures_util::{TryStreamExt, stream};
+use tokio::sync::{Semaphore, oneshot};
 
 pub use dispatch::dispatch;
 pub use participant::Participant;
-use roster::{Debt, Roster};
+use roster::{Debt, Roster, Standing};
 
 use crate::ambient::Clock;
 use crate::backend::{BackendError, Broker, Entered, Entry, Presence};
-use crate::chat::{Command, Event, EventKind, Nickname, Position, Refusal, Reply, RoomId, RoomRef, TimeRange};
+use crate::chat::{
+    CloseReason, Command, Event, EventKind, Nickname, Position, Refusal, Reply, RoomId, RoomRef, TimeRange,
+};
 use crate::hub::{Departure, Hub, Interest, LocalMember, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
 /// How long a session waits to see the event that its request caused.
 const SETTLING_LIMIT: Duration = Duration::from_secs(2);
+
+/// Departures, restores and debts that call the backend at once: enough to keep it busy, few enough not to queue in it.
+const CALLS_AT_ONCE: usize = 16;
 
 /// What participants may do, at most.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +41,7 @@ pub struct Chat {
     presence: Arc<dyn Presence>,
     hub: Hub,
     roster: Roster,
+    departures: Semaphore,
     limits: ChatLimits,
     clock: Clock,
     tracer: Tracer,
@@ -79,7 +86,8 @@ impl Chat {
     ) -> Self {
         let hub = Hub::new(Arc::new(Subscriptions(broker.clone())), metrics.clone());
         let roster = Roster::new(metrics.clone());
-        Self { broker, presence, hub, roster, limits, clock, tracer, metrics }
+        let departures = Semaphore::new(CALLS_AT_ONCE);
+        Self { broker, presence, hub, roster, departures, limits, clock, tracer, metrics }
     }
 
     /// Carries one command out.
@@ -292,6 +300,8 @@ impl Chat {
 
     /// The session is over: its rooms are left and its nickname is freed, now or as soon as the backend can.
     pub async fn depart(&self, who: Participant) {
+        // A thousand that vanish together take turns here instead of timing out behind one another.
+        let _turn = self.departures.acquire().await;
         // Everything ever noted, what a call with an unknown end may have claimed included.
         let noted = self.roster.take(&who);
         for room in noted.rooms {
@@ -305,40 +315,49 @@ impl Chat {
 
     /// Claims again what the node's sessions hold, after the lease was lost. `false` when it must be tried again.
     pub async fn restore(&self) -> bool {
-        for standing in self.roster.standings() {
-            for nickname in &standing.held_names {
-                match self.presence.claim(nickname, standing.actor.session).await {
-                    Ok(true) => {}
-                    Ok(false) => standing.mailbox.close(crate::chat::CloseReason::NicknameLost),
-                    Err(_) => return false,
-                }
-            }
-            for room in &standing.rooms {
-                let entry = Entry::Restore { known: self.hub.epoch(room) };
-                if self.presence.enter(room, &standing.actor, entry).await.is_err() {
-                    return false;
-                }
-                // It may have left while it was restored.
-                if !self.roster.is_in(standing.actor.session, room) {
-                    self.roster.owe(Debt::Leave { room: room.clone(), who: standing.actor.clone() });
-                }
+        let standings = stream::iter(self.roster.standings().into_iter().map(Ok));
+        standings.try_for_each_concurrent(CALLS_AT_ONCE, |standing| self.restore_one(standing)).await.is_ok()
+    }
+
+    async fn restore_one(&self, standing: Standing) -> Result<(), BackendError> {
+        let actor = &standing.actor;
+        if let Some(nickname) = &actor.nickname
+            && !self.presence.claim(nickname, actor.session).await?
+        {
+            standing.mailbox.close(CloseReason::NicknameLost);
+        }
+        for room in &standing.rooms {
+            let entry = Entry::Restore { known: self.hub.epoch(room) };
+            self.presence.enter(room, actor, entry).await?;
+            // It may have left while it was restored.
+            if !self.roster.is_in(actor.session, room) {
+                self.roster.owe(Debt::Leave { room: room.clone(), who: actor.clone() });
             }
         }
-        true
+        if let Some(nickname) = &actor.nickname
+            && !self.roster.holds(actor.session, nickname)
+        {
+            self.roster.owe(Debt::Release { nickname: nickname.clone(), session: actor.session });
+        }
+        Ok(())
     }
 
     /// Releases what sessions that ended while the backend was away still hold.
     pub async fn pay_debts(&self) {
-        for debt in self.roster.debts() {
-            let paid = match &debt {
-                Debt::Release { nickname, session } => self.presence.release(nickname, *session).await,
-                Debt::Leave { room, who } => self.presence.leave(room, who).await.map(drop),
-            };
-            match paid {
-                Ok(()) => self.roster.settle(&debt),
-                Err(_) => return,
-            }
+        let debts = stream::iter(self.roster.debts().into_iter().map(Ok));
+        let paid = debts.try_for_each_concurrent(CALLS_AT_ONCE, |debt| self.pay(debt)).await;
+        if let Err(error) = paid {
+            tracing::debug!(%error, "debts wait for the backend");
         }
+    }
+
+    async fn pay(&self, debt: Debt) -> Result<(), BackendError> {
+        match &debt {
+            Debt::Release { nickname, session } => self.presence.release(nickname, *session).await?,
+            Debt::Leave { room, who } => self.presence.leave(room, who).await.map(drop)?,
+        }
+        self.roster.settle(&debt);
+        Ok(())
     }
 
     /// Sends the last spans; blocking.

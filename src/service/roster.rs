@@ -19,10 +19,9 @@ pub enum Debt {
     Leave { room: RoomId, who: Actor },
 }
 
-/// What one live session holds.
+/// What one live session holds; the actor's nickname is the one it holds.
 pub struct Standing {
     pub actor: Actor,
-    pub held_names: Vec<Nickname>,
     pub rooms: Vec<RoomId>,
     pub mailbox: Arc<Mailbox>,
 }
@@ -93,6 +92,10 @@ impl Roster {
         self.lines.lock().get(&session).is_some_and(|line| line.noted.rooms.contains(room))
     }
 
+    pub fn holds(&self, session: SessionId, nickname: &Nickname) -> bool {
+        self.lines.lock().get(&session).is_some_and(|line| line.noted.names.contains(nickname))
+    }
+
     /// What a session noted; from here on a restore finds nothing of it.
     pub fn take(&self, who: &Participant) -> Noted {
         let mut lines = self.lines.lock();
@@ -117,7 +120,6 @@ impl Roster {
         let lines = self.lines.lock();
         let standing = |(session, line): (&SessionId, &Line)| Standing {
             actor: Actor { session: *session, nickname: line.held.clone() },
-            held_names: line.held.iter().cloned().collect(),
             rooms: line.noted.rooms.iter().cloned().collect(),
             mailbox: line.mailbox.clone(),
         };

@@ -208,10 +208,11 @@ impl Reader<'_> {
     /// Counts malformed messages in a row.
     fn strike(&mut self, refusal: Option<&Refusal>) -> Result<(), CloseReason> {
         let Some(speaking) = &mut self.speaking else { return Ok(()) };
-        if refusal.is_some_and(|refusal| refusal.fault() == Fault::Malformed) {
-            speaking.strikes += 1;
-        } else {
-            speaking.strikes = 0;
+        match refusal.map(Refusal::fault) {
+            Some(Fault::Malformed) => speaking.strikes += 1,
+            // It was not looked at, so it says nothing about the peer's grammar.
+            Some(Fault::Pace) => {}
+            _ => speaking.strikes = 0,
         }
         if speaking.strikes >= self.shared.limits.strikes {
             return Err(CloseReason::TooManyStrikes);

@@ -47,6 +47,19 @@ fn the_version_is_the_packages() {
     assert_eq!(outcome.stdout.trim(), concat!("crosstalk ", env!("CARGO_PKG_VERSION")));
 }
 
+/// Cargo gives the programs it starts what the build script has set: a name like a setting's would be refused by the very
+/// first command a newcomer types.
+#[test]
+fn cargo_run_starts_it() {
+    assert!(
+        std::env::var_os("WEB_PAGE_HASH").is_some(),
+        "cargo passes the build script's variables on to this test, too"
+    );
+    let mut inheriting = Command::new(env!("CARGO_BIN_EXE_crosstalk"));
+    let outcome = run(inheriting.args(["config", "check"]));
+    assert!(outcome.success, "{}", outcome.stderr);
+}
+
 #[test]
 fn an_unknown_flag_is_refused_by_name() {
     let said = refusal(gateway().args(["serve", "--no-such-flag"]));
