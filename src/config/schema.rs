@@ -137,7 +137,7 @@ config! {
         /// Milliseconds between two looks for dead nodes.
         sweep_ms: u64 = 1_000;
         /// Milliseconds without an own heartbeat on the subscription connection after which it is built again.
-        deaf_ms: u64 = 4_000;
+        deaf_ms: u64 = 3_000;
     }
     /// What one client, one address and one node may use. Every refusal is an error reply.
     limits: Limits {

@@ -8,6 +8,7 @@
 
 mod broker_away;
 mod cluster;
+mod gaps;
 mod history;
 mod limits;
 mod listeners;

@@ -26,6 +26,8 @@ use crate::chat::RoomId;
 use crate::telemetry::Metrics;
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// A heartbeat that Redis took and that is not heard for so long, on a connection that is silent anyway, proves deafness.
+const ANSWER_WITHIN_MS: u64 = 1_000;
 const RECONNECT_EVERY: Duration = Duration::from_millis(250);
 /// Channels per SUBSCRIBE when all are subscribed again: large enough to be quick, small enough to let others in between.
 const CHANNELS_AT_ONCE: usize = 500;
@@ -50,8 +52,8 @@ struct Ears {
     inbound: InboundSender,
     hears: AtomicBool,
     heard_at_ms: AtomicU64,
-    /// When the heartbeat of this number went out.
-    sent: Mutex<Option<(u64, u64)>>,
+    /// The oldest heartbeat that Redis took and that was not heard yet: its number and when it went out.
+    unanswered: Mutex<Option<(u64, u64)>>,
     barriers: Mutex<HashMap<u64, oneshot::Sender<()>>>,
     disconnected: Notify,
     clock: Clock,
@@ -91,7 +93,7 @@ impl Bus {
             inbound,
             hears: AtomicBool::new(false),
             heard_at_ms: AtomicU64::new(clock.now_ms()),
-            sent: Mutex::new(None),
+            unanswered: Mutex::new(None),
             barriers: Mutex::default(),
             disconnected: Notify::new(),
             clock,
@@ -136,6 +138,13 @@ impl Bus {
     }
 }
 
+async fn publish(link: &Link, channel: &str, number: u64) -> Result<(), BackendError> {
+    let mut connection = link.connection()?;
+    let mut publish = redis::cmd("PUBLISH");
+    publish.arg(channel).arg(number);
+    link.timed(publish.exec_async(&mut connection)).await
+}
+
 impl Ears {
     fn hear(&self, push: PushInfo) {
         match push.kind {
@@ -164,8 +173,8 @@ impl Ears {
         let Some(number) = std::str::from_utf8(payload).ok().and_then(|text| text.parse::<u64>().ok()) else { return };
         let now_ms = self.clock.now_ms();
         self.heard_at_ms.store(now_ms, Ordering::Release);
-        if let Some((_, sent_ms)) = self.sent.lock().take_if(|(sent, _)| *sent == number) {
-            self.metrics.bus_heartbeat_seconds.observe((now_ms - sent_ms) as f64 / 1000.0);
+        if let Some((_, sent_ms)) = self.unanswered.lock().take_if(|(sent, _)| *sent <= number) {
+            self.metrics.bus_heartbeat_seconds.observe(now_ms.saturating_sub(sent_ms) as f64 / 1000.0);
         }
         if let Some(reached) = self.barriers.lock().remove(&number) {
             self.inbound.send(Heard::Barrier(reached));
@@ -216,6 +225,7 @@ impl Task {
             self.subscribe(&mut connection, rooms).await?;
         }
         self.ears.heard_at_ms.store(self.ears.clock.now_ms(), Ordering::Release);
+        *self.ears.unanswered.lock() = None;
         self.ears.hears.store(true, Ordering::Release);
         self.ears.metrics.bus_up.set(1);
         Ok(connection)
@@ -247,7 +257,7 @@ impl Task {
             tokio::select! {
                 () = ears.disconnected.notified() => break,
                 _ = ticks.tick() => {
-                    if !self.still_hears().await {
+                    if !self.still_hears() {
                         break;
                     }
                 }
@@ -263,35 +273,42 @@ impl Task {
         tracing::warn!("the bus is lost");
     }
 
-    async fn still_hears(&mut self) -> bool {
+    /// Whether the connection is not proven deaf; and sends the next heartbeat.
+    fn still_hears(&mut self) -> bool {
         let now_ms = self.ears.clock.now_ms();
-        if self.link.check_up().is_err() {
-            // Without the link no heartbeat goes out, so its absence proves nothing.
-            self.ears.heard_at_ms.store(now_ms, Ordering::Release);
-            return true;
-        }
         let silent_ms = now_ms.saturating_sub(self.ears.heard_at_ms.load(Ordering::Acquire));
-        if silent_ms > self.settings.deaf.as_millis() as u64 {
+        // While the link is down no heartbeat goes out, and silence alone proves nothing.
+        let unanswered_ms = self.ears.unanswered.lock().map_or(0, |(_, sent_ms)| now_ms.saturating_sub(sent_ms));
+        if silent_ms > self.settings.deaf.as_millis() as u64 && unanswered_ms >= ANSWER_WITHIN_MS {
             tracing::warn!(silent_ms, "the bus is deaf");
             return false;
         }
-        self.send_heartbeat(None).await;
+        self.send_heartbeat(None);
         true
     }
 
-    async fn send_heartbeat(&mut self, barrier: Option<oneshot::Sender<()>>) {
+    /// Sends on the side, because a link that hangs must not keep the bus from its work. A slow one cannot pile them up: the
+    /// command timeout ends each, and one goes out a second.
+    fn send_heartbeat(&mut self, barrier: Option<oneshot::Sender<()>>) {
         self.heartbeats += 1;
         let number = self.heartbeats;
-        *self.ears.sent.lock() = Some((number, self.ears.clock.now_ms()));
+        let (ears, link) = (self.ears.clone(), self.link.clone());
         if let Some(reached) = barrier {
-            self.ears.barriers.lock().insert(number, reached);
+            ears.barriers.lock().insert(number, reached);
         }
-        let Ok(mut connection) = self.link.connection() else { return };
-        let mut publish = redis::cmd("PUBLISH");
-        publish.arg(&self.ears.heartbeat_channel).arg(number);
-        if self.link.timed(publish.exec_async(&mut connection)).await.is_err() {
-            self.ears.barriers.lock().remove(&number);
-        }
+        let sent_ms = ears.clock.now_ms();
+        tokio::spawn(async move {
+            // Before it is sent, because it may be heard before its sending is acknowledged.
+            let counted =
+                link.check_up().is_ok() && ears.unanswered.lock().get_or_insert((number, sent_ms)).0 == number;
+            if let Err(error) = publish(&link, &ears.heartbeat_channel, number).await {
+                tracing::debug!(%error, "a heartbeat did not go out");
+                ears.barriers.lock().remove(&number);
+                if counted {
+                    ears.unanswered.lock().take_if(|(sent, _)| *sent == number);
+                }
+            }
+        });
     }
 
     /// Brings the subscriptions to where the wishes, in their order, end up; then answers those who wait.
@@ -327,7 +344,7 @@ impl Task {
             let _ = ready.send(result.is_ok());
         }
         for barrier in barriers {
-            self.send_heartbeat(Some(barrier)).await;
+            self.send_heartbeat(Some(barrier));
         }
         result
     }
