@@ -9,6 +9,8 @@ pub enum CloseReason {
     SlowReader,
     /// The stream cannot be cut into messages any more.
     Unframeable,
+    /// A text message was not valid UTF-8.
+    NotText,
     /// A message was longer than the dialect allows and cannot be skipped.
     FrameTooLong,
     /// Too many malformed messages in a row.
@@ -26,10 +28,11 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PeerGone,
         Self::SlowReader,
         Self::Unframeable,
+        Self::NotText,
         Self::FrameTooLong,
         Self::TooManyStrikes,
         Self::Silent,
@@ -45,6 +48,7 @@ impl CloseReason {
             Self::PeerGone => "peer_gone",
             Self::SlowReader => "slow_reader",
             Self::Unframeable => "unframeable",
+            Self::NotText => "not_text",
             Self::FrameTooLong => "frame_too_long",
             Self::TooManyStrikes => "too_many_strikes",
             Self::Silent => "silent",
@@ -61,6 +65,7 @@ impl CloseReason {
             Self::PeerGone => 1000,
             Self::Unframeable => 1002,
             Self::UnknownDialect => 1003,
+            Self::NotText => 1007,
             Self::SlowReader | Self::TooManyStrikes | Self::Silent | Self::NicknameLost => 1008,
             Self::FrameTooLong => 1009,
             Self::Restart => 1012,
@@ -74,6 +79,7 @@ impl CloseReason {
             Self::PeerGone | Self::FrameTooLong => None,
             Self::SlowReader => Some("Messages were not read fast enough"),
             Self::Unframeable => Some("The stream cannot be understood"),
+            Self::NotText => Some("The text is not valid UTF-8"),
             Self::TooManyStrikes => Some("Too many malformed messages"),
             Self::Silent => Some("Nothing was heard from you"),
             Self::TooManyConnections => Some("Too many connections"),

@@ -1,5 +1,7 @@
 //! How the sessions of a dialect converse. The service obeys these, whatever the dialect's name.
 
+use super::Command;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conduct {
     /// Nothing but a login is possible before a login.
@@ -15,4 +17,15 @@ pub struct Conduct {
     /// The next request is looked at only when the event that the last one caused was shown to the session, so that a client
     /// which sends several lines at once reads the answers and events in their order.
     pub in_step: bool,
+}
+
+impl Conduct {
+    /// Whether the session is shown an event that this command causes; its answer must then come first.
+    pub fn shows_event_of(&self, command: &Command) -> bool {
+        match command {
+            Command::Join { .. } | Command::Send { .. } => true,
+            Command::Leave { .. } => self.sees_own_leaving,
+            Command::Login { .. } | Command::History { .. } => false,
+        }
+    }
 }

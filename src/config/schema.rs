@@ -166,7 +166,7 @@ config! {
     }
     /// One connection's life.
     session: SessionTuning {
-        /// Seconds between WebSocket pings; a peer that is silent for two and a half of them is closed.
+        /// Seconds between WebSocket pings; a peer is closed at the first one that finds it silent for two and a half of them.
         keepalive_s: u64 = 30;
         /// Milliseconds a write may stand still before the peer counts as a slow reader.
         write_deadline_ms: u64 = 10_000;

@@ -1,8 +1,8 @@
 //! What waits to be written to one connection: a queue bounded by bytes.
 //!
 //! A reply and the events that its request caused arrive by different ways: the reply from the broker's answer, the
-//! events from the subscription. While a request is in flight, the session's own event and all that follow it wait, so
-//! that a client always sees the reply first.
+//! events from the subscription. While a request that causes an event is in flight, the session's own event and what
+//! follows it in the same room wait, so that a client always sees the reply first.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::chat::CloseReason;
+use crate::chat::{CloseReason, RoomId};
 use crate::telemetry::Metrics;
 
 /// The most that one write takes out of the queue.
@@ -30,8 +30,8 @@ pub struct Mailbox {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Bytes>,
-    /// Own events, and what came after them, until the reply to the request in flight is queued.
-    held: VecDeque<Bytes>,
+    /// Own events, and what came after them in their rooms, until the reply to the request in flight is queued.
+    held: VecDeque<(RoomId, Bytes)>,
     /// Bytes in each queue.
     queued_bytes: usize,
     held_bytes: usize,
@@ -58,7 +58,7 @@ impl State {
         let held = std::mem::take(&mut self.held);
         self.queued_bytes += std::mem::take(&mut self.held_bytes);
         let any = !held.is_empty();
-        self.queue.extend(held);
+        self.queue.extend(held.into_iter().map(|(_, bytes)| bytes));
         any
     }
 }
@@ -78,14 +78,14 @@ impl Mailbox {
         Self { state: Mutex::default(), wake_writer: Notify::new(), changed: Notify::new(), bytes_max, metrics }
     }
 
-    /// A request is being carried out; its reply will come by [`Mailbox::reply`].
+    /// A request that causes an event is being carried out; its reply will come by [`Mailbox::reply`].
     pub fn await_reply(&self) {
         self.state.lock().awaiting_reply = true;
     }
 
     /// Queues a message that answers the request in flight.
     pub fn reply(&self, bytes: Bytes) {
-        self.put(bytes, |_| false);
+        self.put(bytes, |_| None);
     }
 
     /// The request in flight is answered: what waited for it follows.
@@ -99,8 +99,11 @@ impl Mailbox {
     }
 
     /// Queues a room's event. `own` marks an event that this session's request caused.
-    pub fn event(&self, bytes: Bytes, own: bool) {
-        self.put(bytes, |state| state.awaiting_reply && (own || !state.held.is_empty()));
+    pub fn event(&self, room: &RoomId, bytes: Bytes, own: bool) {
+        self.put(bytes, |state| {
+            let held = state.awaiting_reply && (own || state.held.iter().any(|(holding, _)| holding == room));
+            held.then(|| room.clone())
+        });
     }
 
     /// An event that this session's request caused has passed through its room.
@@ -127,7 +130,7 @@ impl Mailbox {
         }
     }
 
-    fn put(&self, bytes: Bytes, is_held: impl FnOnce(&State) -> bool) {
+    fn put(&self, bytes: Bytes, held_for: impl FnOnce(&State) -> Option<RoomId>) {
         let mut state = self.state.lock();
         if state.finished || state.closed.is_some() {
             return;
@@ -139,11 +142,12 @@ impl Mailbox {
             return;
         }
         self.metrics.mailbox_bytes.add(length as i64);
-        if is_held(&state) {
-            state.held_bytes += length;
-            state.held.push_back(bytes);
-        } else {
-            state.enqueue(bytes);
+        match held_for(&state) {
+            Some(room) => {
+                state.held_bytes += length;
+                state.held.push_back((room, bytes));
+            }
+            None => state.enqueue(bytes),
         }
         drop(state);
         self.wake_writer.notify_one();
@@ -267,6 +271,10 @@ mod tests {
         Mailbox::new(bytes_max, Arc::new(Metrics::new()))
     }
 
+    fn red() -> RoomId {
+        RoomId::parse("red").unwrap()
+    }
+
     fn taken(mailbox: &Mailbox) -> Vec<Bytes> {
         match mailbox.take() {
             Some(Outgoing::Batch(batch)) => batch,
@@ -278,29 +286,30 @@ mod tests {
     fn a_reply_comes_before_the_events_it_caused_and_after_those_before() {
         let mailbox = mailbox(100);
         mailbox.await_reply();
-        mailbox.event("earlier".into(), false);
-        mailbox.event("own".into(), true);
-        mailbox.event("later".into(), false);
-        assert_eq!(taken(&mailbox), ["earlier"]);
+        mailbox.event(&red(), "earlier".into(), false);
+        mailbox.event(&red(), "own".into(), true);
+        mailbox.event(&red(), "later".into(), false);
+        mailbox.event(&RoomId::parse("blue").unwrap(), "elsewhere".into(), false);
+        assert_eq!(taken(&mailbox), ["earlier", "elsewhere"]);
         mailbox.reply("reply".into());
         mailbox.replied();
         assert_eq!(taken(&mailbox), ["reply", "own", "later"]);
-        mailbox.event("own again".into(), true);
+        mailbox.event(&red(), "own again".into(), true);
         assert_eq!(taken(&mailbox), ["own again"], "nothing is held without a request in flight");
     }
 
     #[test]
     fn a_full_mailbox_closes_its_session_and_frees_its_bytes() {
         let mailbox = mailbox(10);
-        mailbox.event("12345".into(), false);
+        mailbox.event(&red(), "12345".into(), false);
         mailbox.await_reply();
-        mailbox.event("1234".into(), true);
+        mailbox.event(&red(), "1234".into(), true);
         assert_eq!(mailbox.closed(), None);
         assert_eq!(mailbox.metrics.mailbox_bytes.get(), 9);
-        mailbox.event("12".into(), false);
+        mailbox.event(&red(), "12".into(), false);
         assert_eq!(mailbox.closed(), Some(CloseReason::SlowReader));
         assert_eq!(mailbox.metrics.mailbox_bytes.get(), 0);
-        mailbox.event("more".into(), false);
+        mailbox.event(&red(), "more".into(), false);
         assert_eq!(taken(&mailbox), Vec::<Bytes>::new());
         mailbox.finish(["last words, longer than the limit".into()]);
         assert_eq!(taken(&mailbox).len(), 1);
@@ -311,7 +320,7 @@ mod tests {
     fn one_write_takes_a_bounded_batch() {
         let mailbox = mailbox(1_000_000);
         for _ in 0..10 {
-            mailbox.event(vec![b'x'; 30_000].into(), false);
+            mailbox.event(&red(), vec![b'x'; 30_000].into(), false);
         }
         assert_eq!(taken(&mailbox).len(), 3);
         assert_eq!(mailbox.metrics.mailbox_bytes.get(), 7 * 30_000);
@@ -330,7 +339,7 @@ mod tests {
         taken(&mailbox);
         assert!(waiting.await.unwrap());
         mailbox.await_reply();
-        mailbox.event("1234567".into(), true);
+        mailbox.event(&red(), "1234567".into(), true);
         assert!(mailbox.until_roomy().await, "what is held waits for the answer, the answer not for it");
         mailbox.close(CloseReason::Restart);
         assert!(!mailbox.until_roomy().await);

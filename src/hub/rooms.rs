@@ -149,7 +149,7 @@ impl Hub {
         }
     }
 
-    /// Takes a session out once everything up to its own leaving, at `last`, was delivered to it.
+    /// Takes a session out once everything up to its own leaving, at `last`, has passed it.
     pub fn remove_after(&self, id: &RoomId, session: SessionId, last: Position) -> Departure {
         let Some(room) = self.room(id) else { return Departure::Done };
         let mut state = room.state.lock();
@@ -257,7 +257,7 @@ impl Hub {
                 }
             }
             if let Some(bytes) = fanout.bytes(entry.member.format) {
-                entry.member.mailbox.event(bytes.clone(), own);
+                entry.member.mailbox.event(id, bytes.clone(), own);
                 receivers += 1;
             }
             if own {

@@ -119,9 +119,9 @@ impl Chat {
         }
         let former = who.name.replace(nickname.clone()).filter(|_| who.holds_name);
         who.holds_name = claimed;
+        self.tell_new_name(who).await;
         if let Some(former) = former {
             self.release(who, former).await;
-            self.tell_new_name(who).await;
         }
         Ok(Reply::LoggedIn { nickname })
     }
@@ -224,20 +224,31 @@ impl Chat {
         };
         who.rooms.retain(|other| *other != room);
         self.roster.forget_room(who, &room);
-        let afterwards = self.step_out(who, &room, left);
-        Outcome { result: Ok(Reply::Left { room }), afterwards }
+        let settling = self.step_out(who, &room, left);
+        let result = Ok(Reply::Left { room });
+        match settling {
+            // Shown in its place among the room's events, after the answer.
+            Some(settling) if who.conduct.sees_own_leaving => Outcome { result, afterwards: Some(settling) },
+            // Not shown: whatever came before the leaving comes before the answer, and nothing after it.
+            Some(settling) => {
+                self.settle(who, settling).await;
+                Outcome { result, afterwards: None }
+            }
+            None => Outcome { result, afterwards: None },
+        }
     }
 
-    /// Takes the session out of the room here: at once, or after its own leaving if its dialect shows that.
+    /// Takes the session out of the room here, once everything up to its own leaving has passed it.
     fn step_out(&self, who: &mut Participant, room: &RoomId, left: Option<Position>) -> Option<Settling> {
-        if let (true, Some(position)) = (who.conduct.sees_own_leaving, left) {
-            who.caused += 1;
-            if let Departure::Pending(pending) = self.hub.remove_after(room, who.id, position) {
-                return Some(Settling::Departure { room: room.clone(), pending });
-            }
+        let Some(position) = left else {
+            self.hub.remove(room, who.id);
+            return None;
+        };
+        who.caused += 1;
+        match self.hub.remove_after(room, who.id, position) {
+            Departure::Pending(pending) => Some(Settling::Departure { room: room.clone(), pending }),
+            Departure::Done => None,
         }
-        self.hub.remove(room, who.id);
-        None
     }
 
     /// Waits, for a bounded time, until the session saw what its request caused.

@@ -30,6 +30,14 @@ impl Participant {
         self.name.as_ref()
     }
 
+    pub fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
+    pub fn is_in_a_room(&self) -> bool {
+        !self.rooms.is_empty()
+    }
+
     pub(super) fn actor(&self) -> Actor {
         Actor { session: self.id, nickname: self.name.clone() }
     }

@@ -146,6 +146,7 @@ impl Reader<'_> {
                 Ok(Some(Frame::TooLong)) => self.too_long().await?,
                 Ok(Some(Frame::Closed)) => return Err(CloseReason::PeerGone),
                 Err(FramingError::Broken) => return Err(CloseReason::Unframeable),
+                Err(FramingError::NotText) => return Err(CloseReason::NotText),
                 Err(FramingError::TooLong) => {
                     self.answer(&Tag::Nothing, &Err(Refusal::FrameTooLong)).await;
                     return Err(CloseReason::FrameTooLong);
@@ -173,9 +174,15 @@ impl Reader<'_> {
             }
         }
         let Some(speaking) = &mut self.speaking else { return Ok(()) };
+        // The first message on a detecting listener came in under the general limit.
+        if speaking.dialect.rules().message_bytes_max.is_some_and(|limit| message.len() > limit) {
+            return self.too_long().await;
+        }
         self.shared.metrics.requests_total.with_label_values(&[speaking.kind.label()]).inc();
         let Request { tag, command, form } = speaking.dialect.decode(message);
-        self.mailbox.await_reply();
+        if command.as_ref().is_ok_and(|command| speaking.who.conduct().shows_event_of(command)) {
+            self.mailbox.await_reply();
+        }
         let format = WireFormat { form, framing: self.framing };
         let (result, afterwards) = speaking.carry_out(command, format, self.shared).await;
         self.answer(&tag, &result).await;
@@ -210,7 +217,7 @@ impl Reader<'_> {
         let Some(speaking) = &mut self.speaking else { return Ok(()) };
         match refusal.map(Refusal::fault) {
             Some(Fault::Malformed) => speaking.strikes += 1,
-            // It was not looked at, so it says nothing about the peer's grammar.
+            // Refused for its pace, so it says nothing about the peer's grammar.
             Some(Fault::Pace) => {}
             _ => speaking.strikes = 0,
         }
@@ -255,9 +262,11 @@ impl Speaking {
     fn weightier_than(&self, refusal: Refusal) -> Refusal {
         let conduct = self.dialect.rules().conduct;
         let of_login = matches!(refusal, Refusal::NicknameInvalid | Refusal::ParameterMissing("nickname"));
+        let of_room = matches!(refusal, Refusal::DateInvalid(_) | Refusal::ParameterMissing("text"));
         match self.who.name() {
             None if conduct.login_first && !of_login => Refusal::LoginRequired,
             Some(name) if conduct.login_once && of_login => Refusal::AlreadyLoggedIn(name.clone()),
+            _ if conduct.single_room && of_room && !self.who.is_in_a_room() => Refusal::NoCurrentRoom,
             _ => refusal,
         }
     }

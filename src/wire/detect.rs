@@ -15,8 +15,8 @@ pub enum Detected {
     Unspoken,
 }
 
-/// Decides from a client's first message. `type` and `target` come before `action`, because a command of the `simple`
-/// protocol has an `action` key too, while no `action` request of its source has the other two.
+/// Decides from a client's first message. `target` comes before `action`, because a command of the `simple` protocol has an
+/// `action` key too, while no `action` request of its source has a target.
 pub fn detect(message: &[u8]) -> Detected {
     // Only the keys of the object matter, a map of ignored values reads them without keeping the rest.
     let Ok(object) = serde_json::from_slice::<BTreeMap<Cow<'_, str>, IgnoredAny>>(message) else {

@@ -147,8 +147,9 @@ fn command(line: &str) -> Result<Command, Refusal> {
             let range = pychat_dates::parse_range(rest).map_err(Refusal::DateInvalid)?;
             Ok(Command::History { room: RoomRef::Current, range })
         }
-        "MESSAGE" => say(rest),
-        _ => say(line),
+        "MESSAGE" if rest.is_empty() => Err(Refusal::ParameterMissing("text")),
+        "MESSAGE" => Ok(say(rest)),
+        _ => Ok(say(line)),
     }
 }
 
@@ -164,11 +165,8 @@ fn join(room: &str) -> Result<Command, Refusal> {
     RoomId::parse(room).map(|room| Command::Join { room }).map_err(|_| invalid())
 }
 
-fn say(text: &str) -> Result<Command, Refusal> {
-    if text.is_empty() {
-        return Err(Refusal::ParameterMissing("text"));
-    }
-    Ok(Command::Send { room: RoomRef::Current, text: text.to_owned() })
+fn say(text: &str) -> Command {
+    Command::Send { room: RoomRef::Current, text: text.to_owned() }
 }
 
 /// `JOIN ROOM red` is `JOIN red`.
@@ -219,7 +217,8 @@ mod tests {
 
     #[test]
     fn words_that_merely_start_like_a_command_are_messages() {
-        for line in ["LEFTOVERS are fine", "LOGINS", "JOINED", "HISTORYbook", "message hi", " JOIN red", "MESSAGES"] {
+        for line in ["LEFTOVERS are fine", "LOGINS", "JOINED", "HISTORYbook", "message hi", " JOIN red", "MESSAGES", ""]
+        {
             let said = Command::Send { room: RoomRef::Current, text: line.to_owned() };
             assert_eq!(command(line), Ok(said));
         }

@@ -88,6 +88,8 @@ fn bare_time(word: &str) -> Option<(Time, i64)> {
 
 /// A time without a fraction means the whole second, without seconds the whole minute.
 fn span_of(time: &str) -> i64 {
+    // Without the offset, which has a colon of its own.
+    let time = time.split(['Z', 'z', '+', '-']).next().unwrap_or(time);
     if time.contains('.') {
         1
     } else if time.matches(':').count() < 2 {
@@ -119,6 +121,7 @@ mod tests {
     #[test]
     fn every_form_names_the_same_moment() {
         assert_eq!(format_utc(MOMENT_US), "2015-05-24 15:17:19.209832");
+        let whole_minute = MOMENT_US / (60 * SECOND_US) * 60 * SECOND_US;
         let whole_second = MOMENT_US / SECOND_US * SECOND_US;
         for (text, from, to) in [
             ("2015-05-24 15:17:19.209832", Some(MOMENT_US), None),
@@ -129,6 +132,7 @@ mod tests {
             ("2015-05-24 15:17:19 2015-05-24 15:17:19", Some(whole_second), Some(whole_second + SECOND_US - 1)),
             ("1432480639 1432480639", Some(whole_second), Some(whole_second + SECOND_US - 1)),
             ("2015-05-24 2015-05-24", Some(1_432_425_600_000_000), Some(1_432_512_000_000_000 - 1)),
+            ("2015-05-24T15:17Z 2015-05-24T17:17+02:00", Some(whole_minute), Some(whole_minute + 60 * SECOND_US - 1)),
             ("", None, None),
         ] {
             assert_eq!(parse_range(text), Ok(TimeRange { from_us: from, to_us: to }), "{text}");

@@ -51,6 +51,16 @@ async fn every_door_leads_to_the_same_rooms() {
     }
 }
 
+/// The first line comes in before the dialect, and so its limit, is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_line_is_held_to_the_limit_of_the_dialect_it_tells() {
+    let node = Plan::embedded().start();
+    let mut pychat = Client::dial(node.address("detect_tcp"), Pychat, Transport::Tcp).await.expect("it accepts");
+    pychat.send(&"x".repeat(16_385)).await;
+    assert_eq!(pychat.frame().await, r#"{"type":"error","error":"Line is too long"}"#);
+    pychat.expect_closed().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_message_decides_the_dialect_for_good() {
     let node = Plan::embedded().start();

@@ -31,7 +31,10 @@ async fn leaves_are_announced_once(survivors: usize) {
         watchers.push(Client::member(node, Pychat, &format!("watcher{number}"), "red").await);
     }
     let _dave = Client::member(&doomed, Pychat, "dave", "red").await;
-    let _erin = Client::member(&doomed, Action, "erin", "red").await;
+    // She takes her name in the room: her leaving must carry it all the same.
+    let mut erin = Client::connect(&doomed, Action, Transport::WebSocket).await;
+    erin.join("red").await;
+    erin.must(&Action.claim("erin")).await;
 
     doomed.kill9();
     let killed = Instant::now();

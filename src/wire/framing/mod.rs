@@ -34,6 +34,8 @@ pub enum FramingError {
     TooLong,
     #[error("the stream breaks the framing's rules")]
     Broken,
+    #[error("a text message is not valid UTF-8")]
+    NotText,
 }
 
 /// The inbound side of a framing: takes bytes as they come, gives whole messages. Holds no buffer while nothing is pending.

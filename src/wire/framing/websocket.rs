@@ -93,6 +93,7 @@ impl WebSocketMessages {
                 }
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(Error::ConnectionClosed | Error::AlreadyClosed) => return Ok(Some(Frame::Closed)),
+                Err(Error::Utf8(_)) => return Err(FramingError::NotText),
                 Err(Error::Capacity(_)) => return Err(FramingError::TooLong),
                 Err(_) => return Err(FramingError::Broken),
             }
@@ -185,6 +186,10 @@ mod tests {
         let mut messages = WebSocketMessages::new(10);
         messages.push(&[0x81, 0x01, b'a']); // not masked
         assert_eq!(messages.next_frame(), Err(FramingError::Broken));
+
+        let mut messages = WebSocketMessages::new(10);
+        messages.push(&masked(0x81, b"\xff\xfe"));
+        assert_eq!(messages.next_frame(), Err(FramingError::NotText));
 
         let mut messages = WebSocketMessages::new(10);
         messages.push(&masked(0x88, &1000u16.to_be_bytes()));
