@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::{TryStreamExt, stream};
 use redis::aio::MultiplexedConnection;
+use redis::{Script, ScriptInvocation};
 
 use super::super::{BackendError, Lease, Swept, encode_event};
 use super::Redis;
@@ -197,15 +198,21 @@ impl Redis {
         lease: &str,
         connection: &mut MultiplexedConnection,
     ) -> Result<bool, BackendError> {
+        let (hash, set) = (self.keys.nickname(nickname), self.keys.nickname_set(nickname));
+        let holder: Option<String> =
+            self.timed(redis::cmd("HGET").arg(&hash).arg("session").query_async(connection)).await?;
+        let session = session.to_string();
+        if holder.is_some_and(|holder| holder != session) {
+            return Ok(false);
+        }
+        // Out of the set while the name is still held: whoever claims it next then puts it there after us.
+        self.timed(redis::cmd("SREM").arg(&set).arg(nickname.as_str()).exec_async(connection)).await?;
         let mut call = self.scripts.release.prepare_invoke();
-        call.key(self.keys.nickname(nickname)).arg(session.to_string()).arg(lease);
+        call.key(&hash).arg(&session).arg(lease);
         let freed: i64 = self.timed(call.invoke_async(connection)).await?;
-        // Not while somebody else holds it, who put it there again.
-        if freed != 0 {
-            self.timed(
-                redis::cmd("SREM").arg(self.keys.nickname_set(nickname)).arg(nickname.as_str()).exec_async(connection),
-            )
-            .await?;
+        if freed == 0 {
+            // It is held after all: under another lease, or by somebody who was quicker.
+            self.timed(redis::cmd("SADD").arg(&set).arg(nickname.as_str()).exec_async(connection)).await?;
         }
         Ok(freed == 1)
     }
@@ -219,20 +226,26 @@ impl Redis {
         connection: &mut MultiplexedConnection,
     ) -> Result<Option<(u64, u64)>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Left);
-        let mut call = self.scripts.leave.prepare_invoke();
+        let mut call = self.membership_call(&self.scripts.leave, room, &event);
+        call.arg(member_key(who.session)).arg(self.settings.history_age.as_millis() as u64).arg(lease);
+        let position: Vec<u64> = self.timed(call.invoke_async(connection)).await?;
+        Ok(position.first().copied().zip(position.get(1).copied()))
+    }
+}
+
+impl Redis {
+    /// A call of a script that changes a room's members and announces it: its keys, and the arguments all of them begin with.
+    pub(super) fn membership_call<'a>(&self, script: &'a Script, room: &RoomId, event: &Event) -> ScriptInvocation<'a> {
+        let mut call = script.prepare_invoke();
         call.key(self.keys.room(room))
             .key(self.keys.room_log(room))
             .key(self.keys.room_members(room))
             .key(self.keys.room_who(room))
             .arg(self.keys.room_channel(room))
-            .arg(encode_event(&event))
+            .arg(encode_event(event))
             .arg(self.settings.history_count)
-            .arg(self.fresh_epoch())
-            .arg(member_key(who.session))
-            .arg(self.settings.history_age.as_millis() as u64)
-            .arg(lease);
-        let position: Vec<u64> = self.timed(call.invoke_async(connection)).await?;
-        Ok(position.first().copied().zip(position.get(1).copied()))
+            .arg(self.fresh_epoch());
+        call
     }
 }
 

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 
-use super::super::{BackendError, Entered, Entry, Lease, Presence, Swept, encode_event};
+use super::super::{BackendError, Entered, Entry, Lease, Presence, Swept};
 use super::Redis;
 use super::lease::{Claim, member_key};
 use crate::chat::{Actor, Epoch, Event, EventKind, Nickname, Position, RoomId, SessionId};
@@ -124,19 +124,8 @@ impl Redis {
             Entry::Restore { known } => ("restore", known.map_or_else(String::new, |epoch| epoch.value().to_string())),
         };
         let nickname = who.nickname.as_ref().map_or("", Nickname::as_str);
-        let mut call = self.scripts.enter.prepare_invoke();
-        call.key(self.keys.room(room))
-            .key(self.keys.room_log(room))
-            .key(self.keys.room_members(room))
-            .key(self.keys.room_who(room))
-            .arg(self.keys.room_channel(room))
-            .arg(encode_event(&event))
-            .arg(self.settings.history_count)
-            .arg(self.fresh_epoch())
-            .arg(member_key(who.session))
-            .arg(format!("{lease} {nickname}"))
-            .arg(mode)
-            .arg(known);
+        let mut call = self.membership_call(&self.scripts.enter, room, &event);
+        call.arg(member_key(who.session)).arg(format!("{lease} {nickname}")).arg(mode).arg(known);
         let (epoch, offset, _, members, announced): (u64, u64, i64, u64, bool) =
             self.timed(call.invoke_async(connection)).await?;
         let position = Position { epoch: Epoch::new(epoch), offset };
