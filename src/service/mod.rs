@@ -127,6 +127,7 @@ impl Chat {
     }
 
     async fn claim(&self, who: &Participant, nickname: &Nickname) -> Result<bool, Refusal> {
+        self.settle_doubts(who, None).await?;
         // Noted before it is claimed, so that a restore meanwhile knows of it.
         self.roster.note_name(who, nickname);
         match self.presence.claim(nickname, who.id).await {
@@ -139,9 +140,24 @@ impl Chat {
                 self.roster.forget_name(who, nickname);
                 Ok(false)
             }
-            // It may have been claimed: it stays noted, and is released with the session.
+            // It may have been claimed: it stays noted, and is released before the next claim, or with the session.
             Err(error) => Err(unavailable("claim", &error)),
         }
+    }
+
+    /// Releases what calls with an unknown end may have claimed, before anything else is claimed: so a session never holds more
+    /// than one thing that it does not know of. `wanted` is about to be entered anyway.
+    async fn settle_doubts(&self, who: &Participant, wanted: Option<&RoomId>) -> Result<(), Refusal> {
+        let doubts = self.roster.doubts(who);
+        for nickname in doubts.names {
+            self.presence.release(&nickname, who.id).await.map_err(|error| unavailable("release", &error))?;
+            self.roster.forget_name(who, &nickname);
+        }
+        for room in doubts.rooms.into_iter().filter(|room| Some(room) != wanted) {
+            self.presence.leave(&room, &who.actor()).await.map_err(|error| unavailable("leave", &error))?;
+            self.roster.forget_room(who, &room);
+        }
+        Ok(())
     }
 
     async fn release(&self, who: &Participant, nickname: Nickname) {
@@ -188,6 +204,7 @@ impl Chat {
 
     /// First hear the room, then become a member: nothing after the join can be missed.
     async fn enter(&self, who: &Participant, room: &RoomId, format: WireFormat) -> Result<Entered, Refusal> {
+        self.settle_doubts(who, Some(room)).await?;
         let member = LocalMember { session: who.id, mailbox: who.mailbox.clone(), format };
         let arrival = self.hub.enter(room, member);
         if let Some(ready) = arrival.ready {
@@ -204,7 +221,7 @@ impl Chat {
                 Ok(entered)
             }
             Err(error) => {
-                // It may have entered: the room stays noted, and is left with the session, or entered again by it.
+                // It may have entered: the room stays noted, and is left before the next claim, or with the session.
                 self.hub.remove(room, who.id);
                 Err(unavailable("enter", &error))
             }

@@ -88,6 +88,16 @@ impl Roster {
         });
     }
 
+    /// What a session noted without knowing that it holds it.
+    pub fn doubts(&self, who: &Participant) -> Noted {
+        let lines = self.lines.lock();
+        let Some(line) = lines.get(&who.id) else { return Noted::default() };
+        Noted {
+            names: line.noted.names.iter().filter(|name| line.held.as_ref() != Some(name)).cloned().collect(),
+            rooms: line.noted.rooms.iter().filter(|room| !who.rooms.contains(room)).cloned().collect(),
+        }
+    }
+
     pub fn is_in(&self, session: SessionId, room: &RoomId) -> bool {
         self.lines.lock().get(&session).is_some_and(|line| line.noted.rooms.contains(room))
     }
