@@ -7,5 +7,6 @@
 mod artefacts;
 mod backends;
 mod direction;
+mod doubts;
 mod support;
 mod traces;

@@ -46,34 +46,6 @@ async fn redis_stands_still() {
     goes_away_and_comes_back(Outage::Paused, SHORT).await;
 }
 
-/// A claim that Redis carried out after its answer was given up must not keep the name from others.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_and_rooms_asked_for_in_vain_are_nobodys() {
-    let redis = Redis::start();
-    let node = Plan::on(&redis).start();
-    let mut alice = Client::connect(&node, Action, Transport::WebSocket).await;
-    alice.must(&Action.join("red")).await;
-    redis.pause();
-    for number in 0..5 {
-        assert_eq!(alice.refused(&Action.claim(&format!("vain{number}"))).await, UNAVAILABLE);
-        assert_eq!(alice.refused(&Action.join(&format!("vain{number}"))).await, UNAVAILABLE);
-    }
-    redis.resume();
-    for request in [Action.claim("alice"), Action.join("blue")] {
-        eventually("alice can take a name and join a room again", async || {
-            let reply = alice.ask(&request).await;
-            Action.error(&reply).map_or(Ok(()), |error| Err(error.to_owned()))
-        })
-        .await;
-    }
-    let mut bob = Client::connect(&node, Action, Transport::WebSocket).await;
-    for number in 0..5 {
-        bob.must(&Action.claim(&format!("vain{number}"))).await;
-        let members = redis.list(&["SMEMBERS", &format!("ct:room:{{vain{number}}}:members")]);
-        assert!(members.is_empty(), "{members:?} came into the room without knowing");
-    }
-}
-
 /// Longer than the nodes' leases: they come back to a Redis where every lease has run out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_away_for_twenty_seconds() {

@@ -1,0 +1,166 @@
+//! Calls whose answer is lost: done in the backend, refused to the client. Nothing may stay claimed that nobody knows of.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use crosstalk::ambient::{Clock, Entropy};
+use crosstalk::backend::embedded::{Embedded, Retention};
+use crosstalk::backend::{BackendError, Entered, Entry, Lease, Presence, Swept, inbound};
+use crosstalk::chat::{Actor, Command, Conduct, Nickname, Position, Refusal, Reply, RoomId, SessionId};
+use crosstalk::hub::{Mailbox, WireFormat};
+use crosstalk::service::{Chat, ChatLimits, Participant};
+use crosstalk::telemetry::{Metrics, Tracer};
+use crosstalk::wire::{EventForm, FramingKind};
+
+/// A presence store that does what it is asked and, when told to, loses its answers.
+struct Forgetful {
+    inner: Arc<Embedded>,
+    loses_answers: AtomicBool,
+}
+
+impl Forgetful {
+    fn answer<T>(&self, answer: Result<T, BackendError>) -> Result<T, BackendError> {
+        if self.loses_answers.load(Ordering::Relaxed) {
+            return Err(BackendError::Unavailable("the answer was lost".into()));
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl Presence for Forgetful {
+    async fn claim(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError> {
+        self.answer(self.inner.claim(nickname, session).await)
+    }
+
+    async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<(), BackendError> {
+        self.answer(self.inner.release(nickname, session).await)
+    }
+
+    async fn enter(&self, room: &RoomId, who: &Actor, entry: Entry) -> Result<Entered, BackendError> {
+        self.answer(self.inner.enter(room, who, entry).await)
+    }
+
+    async fn leave(&self, room: &RoomId, who: &Actor) -> Result<Option<Position>, BackendError> {
+        self.answer(self.inner.leave(room, who).await)
+    }
+
+    async fn members(&self, room: &RoomId) -> Result<u64, BackendError> {
+        self.answer(self.inner.members(room).await)
+    }
+
+    async fn renew(&self) -> Result<Lease, BackendError> {
+        self.inner.renew().await
+    }
+
+    async fn sweep(&self) -> Result<Swept, BackendError> {
+        self.inner.sweep().await
+    }
+
+    async fn retire(&self) -> Result<(), BackendError> {
+        self.inner.retire().await
+    }
+}
+
+struct Bench {
+    chat: Chat,
+    presence: Arc<Forgetful>,
+    metrics: Arc<Metrics>,
+}
+
+const FORMAT: WireFormat = WireFormat { form: EventForm::ActionText, framing: FramingKind::Lines };
+const CONDUCT: Conduct = Conduct {
+    login_first: false,
+    login_once: false,
+    login_tolerates_clash: false,
+    single_room: false,
+    sees_own_leaving: false,
+    in_step: false,
+};
+
+fn bench() -> Bench {
+    let metrics = Arc::new(Metrics::new());
+    let (sender, _) = inbound(1 << 20, metrics.clone());
+    let retention = Retention { count: 10, age_us: i64::MAX, rooms: 100 };
+    let inner = Arc::new(Embedded::open(None, retention, sender, Clock::manual(), Entropy::seeded(1)).unwrap());
+    let presence = Arc::new(Forgetful { inner: inner.clone(), loses_answers: AtomicBool::new(false) });
+    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10 };
+    let chat = Chat::new(inner, presence.clone(), limits, Clock::manual(), Tracer::off(), metrics.clone());
+    Bench { chat, presence, metrics }
+}
+
+impl Bench {
+    fn participant(&self, session: u128) -> Participant {
+        let mailbox = Arc::new(Mailbox::new(10_000, self.metrics.clone()));
+        Participant::new(SessionId::from_u128(session), mailbox, CONDUCT)
+    }
+
+    async fn login(&self, who: &mut Participant, name: &str) -> Result<Reply, Refusal> {
+        let nickname = Nickname::parse(name).unwrap();
+        self.chat.carry_out(who, Command::Login { nickname }, FORMAT).await.result
+    }
+
+    async fn join(&self, who: &mut Participant, room: &str) -> Result<Reply, Refusal> {
+        let room = RoomId::parse(room).unwrap();
+        self.chat.carry_out(who, Command::Join { room }, FORMAT).await.result
+    }
+
+    fn lose_answers(&self, loses: bool) {
+        self.presence.loses_answers.store(loses, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn what_was_claimed_in_vain_is_released_before_the_next_claim() {
+    let bench = bench();
+    let (mut alice, mut bob) = (bench.participant(1), bench.participant(2));
+    bench.lose_answers(true);
+    for number in 0..5 {
+        assert_eq!(bench.login(&mut alice, &format!("vain{number}")).await, Err(Refusal::Unavailable));
+        assert_eq!(bench.join(&mut alice, &format!("vain{number}")).await, Err(Refusal::Unavailable));
+    }
+    bench.lose_answers(false);
+    bench.login(&mut alice, "alice").await.unwrap();
+    bench.join(&mut alice, "red").await.unwrap();
+    for number in 0..5 {
+        bench.login(&mut bob, &format!("vain{number}")).await.unwrap();
+        let room = RoomId::parse(&format!("vain{number}")).unwrap();
+        assert_eq!(bench.presence.members(&room).await, Ok(0), "alice is in a room that refused her");
+    }
+    assert_eq!(bench.login(&mut bob, "alice").await, Err(Refusal::NicknameInUse));
+}
+
+#[tokio::test]
+async fn a_claim_in_vain_is_made_good_by_asking_again() {
+    let bench = bench();
+    let mut alice = bench.participant(1);
+    bench.lose_answers(true);
+    assert_eq!(bench.login(&mut alice, "alice").await, Err(Refusal::Unavailable));
+    bench.lose_answers(false);
+    bench.login(&mut alice, "alice").await.unwrap();
+    bench.lose_answers(true);
+    assert_eq!(bench.join(&mut alice, "red").await, Err(Refusal::Unavailable));
+    bench.lose_answers(false);
+    bench.join(&mut alice, "red").await.unwrap();
+    assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(1));
+}
+
+#[tokio::test]
+async fn what_an_ended_session_could_not_release_is_released_later() {
+    let bench = bench();
+    let (mut alice, mut bob) = (bench.participant(1), bench.participant(2));
+    bench.login(&mut alice, "alice").await.unwrap();
+    bench.join(&mut alice, "red").await.unwrap();
+    bench.lose_answers(true);
+    assert_eq!(bench.login(&mut alice, "other").await, Err(Refusal::Unavailable));
+    bench.chat.depart(alice).await;
+    assert_eq!(bench.metrics.debts.get(), 3);
+    bench.lose_answers(false);
+    bench.chat.pay_debts().await;
+    assert_eq!((bench.metrics.debts.get(), bench.metrics.sessions.get()), (0, 0));
+    for name in ["alice", "other"] {
+        bench.login(&mut bob, name).await.unwrap();
+    }
+    assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(0));
+}
