@@ -8,6 +8,7 @@ use figment::providers::{Format, Serialized, Toml};
 use super::Config;
 use super::document::environment_name;
 use super::schema::SETTINGS;
+use crate::telemetry::logs;
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +150,9 @@ fn check(config: Config) -> Result<Config, ConfigError> {
     if !(0.0..=1.0).contains(&config.telemetry.sample_ratio) {
         return wrong("telemetry.sample_ratio", "must be between 0 and 1");
     }
+    if let Err(reason) = logs::check_filter(&config.log.level) {
+        return wrong("log.level", &reason);
+    }
     let mut config = config;
     if config.storage.redis.is_empty() && !config.storage.redis_file.is_empty() {
         let path = PathBuf::from(&config.storage.redis_file);
@@ -194,7 +198,12 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_fit_names_its_key() {
-        for (key, value) in [("listen.http", "8080"), ("limits.strikes", "many"), ("cluster.heartbeat_ms", "9000")] {
+        for (key, value) in [
+            ("listen.http", "8080"),
+            ("limits.strikes", "many"),
+            ("cluster.heartbeat_ms", "9000"),
+            ("log.level", "a=b=c"),
+        ] {
             let error = load(&sets(&[(key, value)]), variables(&[])).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
         }

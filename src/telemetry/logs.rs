@@ -14,6 +14,14 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether a text is a filter.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_filter(filter: &str) -> Result<(), String> {
+    EnvFilter::try_new(filter).map(drop).map_err(|error| error.to_string())
+}
+
 /// Installs the process's log subscriber. `filter` is a `tracing` filter such as `info` or `crosstalk=debug`.
 ///
 /// # Errors

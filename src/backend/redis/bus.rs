@@ -190,7 +190,8 @@ impl Ears {
 impl Task {
     async fn run(mut self, first: MultiplexedConnection) {
         let mut connection = Some(first);
-        loop {
+        // Nobody can wish any more once the backend is dropped.
+        while !self.wishes.is_closed() {
             match connection.take() {
                 Some(connection) => self.serve(connection).await,
                 None => match self.connect().await {
@@ -261,7 +262,10 @@ impl Task {
                         break;
                     }
                 }
-                _ = self.wishes.recv_many(&mut batch, WISHES_AT_ONCE) => {
+                count = self.wishes.recv_many(&mut batch, WISHES_AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
                     if let Err(error) = self.grant(std::mem::take(&mut batch), Some(&mut connection)).await {
                         tracing::warn!(%error, "the bus does not take subscriptions");
                         break;
@@ -370,7 +374,10 @@ impl Task {
         loop {
             tokio::select! {
                 () = &mut pause => return,
-                _ = self.wishes.recv_many(&mut batch, WISHES_AT_ONCE) => {
+                count = self.wishes.recv_many(&mut batch, WISHES_AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
                     // The answer is a refusal, which is what this is for.
                     let _ = self.grant(std::mem::take(&mut batch), None).await;
                 }
