@@ -121,7 +121,8 @@ impl Chat {
         who.holds_name = claimed;
         self.tell_new_name(who).await;
         if let Some(former) = former {
-            self.release(who, former).await;
+            // On failure it stays noted, and is released before the next claim, or with the session.
+            let _ = self.give_up_name(who, &former).await;
         }
         Ok(Reply::LoggedIn { nickname })
     }
@@ -149,23 +150,28 @@ impl Chat {
     /// than one thing that it does not know of. `wanted` is about to be entered anyway.
     async fn settle_doubts(&self, who: &Participant, wanted: Option<&RoomId>) -> Result<(), Refusal> {
         let doubts = self.roster.doubts(who);
-        for nickname in doubts.names {
-            self.presence.release(&nickname, who.id).await.map_err(|error| unavailable("release", &error))?;
-            self.roster.forget_name(who, &nickname);
+        for nickname in &doubts.names {
+            self.give_up_name(who, nickname).await?;
         }
-        for room in doubts.rooms.into_iter().filter(|room| Some(room) != wanted) {
-            self.presence.leave(&room, &who.actor()).await.map_err(|error| unavailable("leave", &error))?;
-            self.roster.forget_room(who, &room);
+        for room in doubts.rooms.iter().filter(|room| Some(*room) != wanted) {
+            self.give_up_room(who, room).await?;
         }
         Ok(())
     }
 
-    async fn release(&self, who: &Participant, nickname: Nickname) {
-        self.roster.forget_name(who, &nickname);
-        if let Err(error) = self.presence.release(&nickname, who.id).await {
-            unavailable("release", &error);
-            self.roster.owe(Debt::Release { nickname, session: who.id });
-        }
+    /// Frees a nickname; it stays noted until that is certain.
+    async fn give_up_name(&self, who: &Participant, nickname: &Nickname) -> Result<(), Refusal> {
+        self.presence.release(nickname, who.id).await.map_err(|error| unavailable("release", &error))?;
+        self.roster.forget_name(who, nickname);
+        Ok(())
+    }
+
+    /// Leaves a room without ado; it stays noted until that is certain.
+    async fn give_up_room(&self, who: &Participant, room: &RoomId) -> Result<(), Refusal> {
+        self.hub.remove(room, who.id);
+        self.presence.leave(room, &who.actor()).await.map_err(|error| unavailable("leave", &error))?;
+        self.roster.forget_room(who, room);
+        Ok(())
     }
 
     /// Has the rooms' member lists show the present nickname.
@@ -193,7 +199,8 @@ impl Chat {
         let entered = self.enter(who, &room, format).await?;
         if who.conduct.single_room {
             for former in std::mem::take(&mut who.rooms) {
-                self.leave_quietly(who, former).await;
+                // On failure it stays noted, and is left before the next claim, or with the session.
+                let _ = self.give_up_room(who, &former).await;
             }
         }
         who.rooms.push(room.clone());
@@ -230,10 +237,10 @@ impl Chat {
 
     async fn leave(&self, who: &mut Participant, room: RoomRef) -> Outcome {
         let refused = |refusal| Outcome { result: Err(refusal), afterwards: None };
-        let room = match who.resolve(room) {
-            Ok(room) => room,
-            Err(Refusal::NotJoined) => return refused(self.why_not_left(who).await),
-            Err(refusal) => return refused(refusal),
+        let room = match (who.resolve(&room), room) {
+            (Ok(room), _) => room,
+            (Err(_), RoomRef::Named(room)) => return refused(self.why_not_left(&room).await),
+            (Err(refusal), RoomRef::Current) => return refused(refusal),
         };
         let left = match self.presence.leave(&room, &who.actor()).await {
             Ok(left) => left,
@@ -284,9 +291,8 @@ impl Chat {
         }
     }
 
-    async fn why_not_left(&self, who: &mut Participant) -> Refusal {
-        let Some(room) = who.asked_for.take() else { return Refusal::NotJoined };
-        match self.presence.members(&room).await {
+    async fn why_not_left(&self, room: &RoomId) -> Refusal {
+        match self.presence.members(room).await {
             Ok(0) => Refusal::RoomNotFound,
             Ok(_) => Refusal::NothingToLeave,
             Err(error) => unavailable("members", &error),
@@ -294,36 +300,27 @@ impl Chat {
     }
 
     async fn send(&self, who: &mut Participant, room: RoomRef, text: String) -> Result<Reply, Refusal> {
-        let room = who.resolve(room)?;
+        let room = who.resolve(&room)?;
         if text.len() > self.limits.text_bytes {
             return Err(Refusal::TextTooLong);
         }
         let span = self.tracer.publish_span();
         let mut event = Event::new(who.actor(), EventKind::Message { text });
         event.traceparent = span.as_ref().map(crate::telemetry::traces::PublishSpan::traceparent);
-        let began_ms = self.clock.unix_us();
+        let began_us = self.clock.unix_us();
         let position = self.broker.publish(&room, &event).await.map_err(|error| unavailable("publish", &error))?;
-        let took_us = self.clock.unix_us().saturating_sub(began_ms).max(0);
+        let took_us = self.clock.unix_us().saturating_sub(began_us).max(0);
         self.metrics.publish_seconds.observe(took_us as f64 / 1e6);
         self.metrics.publishes_total.inc();
         who.caused += 1;
         Ok(Reply::Sent { position })
     }
 
-    async fn history(&self, who: &mut Participant, room: RoomRef, range: TimeRange) -> Result<Reply, Refusal> {
-        let room = who.resolve(room)?;
+    async fn history(&self, who: &Participant, room: RoomRef, range: TimeRange) -> Result<Reply, Refusal> {
+        let room = who.resolve(&room)?;
         let mut records = self.broker.history(&room).await.map_err(|error| unavailable("history", &error))?;
         records.retain(|envelope| range.contains(envelope.time_us));
         Ok(Reply::History { room, records })
-    }
-
-    async fn leave_quietly(&self, who: &Participant, room: RoomId) {
-        self.hub.remove(&room, who.id);
-        self.roster.forget_room(who, &room);
-        if let Err(error) = self.presence.leave(&room, &who.actor()).await {
-            unavailable("leave", &error);
-            self.roster.owe(Debt::Leave { room, who: who.actor() });
-        }
     }
 
     /// The session is over: its rooms are left and its nickname is freed, now or as soon as the backend can.
@@ -333,10 +330,14 @@ impl Chat {
         // Everything ever noted, what a call with an unknown end may have claimed included.
         let noted = self.roster.take(&who);
         for room in noted.rooms {
-            self.leave_quietly(&who, room).await;
+            if self.give_up_room(&who, &room).await.is_err() {
+                self.roster.owe(Debt::Leave { room, who: who.actor() });
+            }
         }
         for nickname in noted.names {
-            self.release(&who, nickname).await;
+            if self.give_up_name(&who, &nickname).await.is_err() {
+                self.roster.owe(Debt::Release { nickname, session: who.id });
+            }
         }
         self.roster.strike(&who);
     }
@@ -347,25 +348,30 @@ impl Chat {
         standings.try_for_each_concurrent(CALLS_AT_ONCE, |standing| self.restore_one(standing)).await.is_ok()
     }
 
+    /// What a session gives up while it is restored is given up again, unless it has claimed it once more meanwhile.
     async fn restore_one(&self, standing: Standing) -> Result<(), BackendError> {
-        let actor = &standing.actor;
-        if let Some(nickname) = &actor.nickname
-            && !self.presence.claim(nickname, actor.session).await?
-        {
-            standing.mailbox.close(CloseReason::NicknameLost);
+        let (actor, roster) = (&standing.actor, &self.roster);
+        if let Some(nickname) = &actor.nickname {
+            let held = || roster.holds(actor.session, nickname);
+            if !self.presence.claim(nickname, actor.session).await? {
+                standing.mailbox.close(CloseReason::NicknameLost);
+            } else if !held() {
+                self.presence.release(nickname, actor.session).await?;
+                if held() {
+                    self.presence.claim(nickname, actor.session).await?;
+                }
+            }
         }
         for room in &standing.rooms {
             let entry = Entry::Restore { known: self.hub.epoch(room) };
+            let is_in = || roster.is_in(actor.session, room);
             self.presence.enter(room, actor, entry).await?;
-            // It may have left while it was restored.
-            if !self.roster.is_in(actor.session, room) {
-                self.roster.owe(Debt::Leave { room: room.clone(), who: actor.clone() });
+            if !is_in() {
+                self.presence.leave(room, actor).await?;
+                if is_in() {
+                    self.presence.enter(room, actor, entry).await?;
+                }
             }
-        }
-        if let Some(nickname) = &actor.nickname
-            && !self.roster.holds(actor.session, nickname)
-        {
-            self.roster.owe(Debt::Release { nickname: nickname.clone(), session: actor.session });
         }
         Ok(())
     }

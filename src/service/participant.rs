@@ -17,13 +17,11 @@ pub struct Participant {
     pub(super) rooms: Vec<RoomId>,
     /// Events that this session caused and will see pass.
     pub(super) caused: u64,
-    /// The room that the last request named in vain.
-    pub(super) asked_for: Option<RoomId>,
 }
 
 impl Participant {
     pub fn new(id: SessionId, mailbox: Arc<Mailbox>, conduct: Conduct) -> Self {
-        Self { id, mailbox, conduct, name: None, holds_name: false, rooms: Vec::new(), caused: 0, asked_for: None }
+        Self { id, mailbox, conduct, name: None, holds_name: false, rooms: Vec::new(), caused: 0 }
     }
 
     pub fn name(&self) -> Option<&Nickname> {
@@ -43,13 +41,10 @@ impl Participant {
     }
 
     /// The room a request is about, if the session is in it.
-    pub(super) fn resolve(&mut self, room: RoomRef) -> Result<RoomId, Refusal> {
+    pub(super) fn resolve(&self, room: &RoomRef) -> Result<RoomId, Refusal> {
         match room {
-            RoomRef::Named(room) if self.rooms.contains(&room) => Ok(room),
-            RoomRef::Named(room) => {
-                self.asked_for = Some(room);
-                Err(Refusal::NotJoined)
-            }
+            RoomRef::Named(room) if self.rooms.contains(room) => Ok(room.clone()),
+            RoomRef::Named(_) => Err(Refusal::NotJoined),
             RoomRef::Current => self.rooms.last().cloned().ok_or(Refusal::NoCurrentRoom),
         }
     }

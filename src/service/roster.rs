@@ -12,7 +12,7 @@ use crate::hub::Mailbox;
 use crate::telemetry::Metrics;
 
 /// Something to be released as soon as the backend answers again. Only ended sessions owe, so nothing here can be claimed
-/// again meanwhile; each debt was once a claim, so their number is bounded by what the node's sessions held.
+/// again meanwhile (a live one keeps what it could not release noted); each debt was once a claim, so their number is bounded by what the node's sessions held.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Debt {
     Release { nickname: Nickname, session: SessionId },

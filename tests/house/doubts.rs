@@ -17,6 +17,8 @@ use crosstalk::wire::{EventForm, FramingKind};
 struct Forgetful {
     inner: Arc<Embedded>,
     loses_answers: AtomicBool,
+    /// Leaves are not even carried out.
+    loses_leaves: AtomicBool,
 }
 
 impl Forgetful {
@@ -43,6 +45,9 @@ impl Presence for Forgetful {
     }
 
     async fn leave(&self, room: &RoomId, who: &Actor) -> Result<Option<Position>, BackendError> {
+        if self.loses_leaves.load(Ordering::Relaxed) {
+            return Err(BackendError::Unavailable("the leave was lost".into()));
+        }
         self.answer(self.inner.leave(room, who).await)
     }
 
@@ -84,7 +89,11 @@ fn bench() -> Bench {
     let (sender, _) = inbound(1 << 20, metrics.clone());
     let retention = Retention { count: 10, age_us: i64::MAX, rooms: 100 };
     let inner = Arc::new(Embedded::open(None, retention, sender, Clock::manual(), Entropy::seeded(1)).unwrap());
-    let presence = Arc::new(Forgetful { inner: inner.clone(), loses_answers: AtomicBool::new(false) });
+    let presence = Arc::new(Forgetful {
+        inner: inner.clone(),
+        loses_answers: AtomicBool::new(false),
+        loses_leaves: AtomicBool::new(false),
+    });
     let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10 };
     let chat = Chat::new(inner, presence.clone(), limits, Clock::manual(), Tracer::off(), metrics.clone());
     Bench { chat, presence, metrics }
@@ -104,6 +113,10 @@ impl Bench {
     async fn join(&self, who: &mut Participant, room: &str) -> Result<Reply, Refusal> {
         let room = RoomId::parse(room).unwrap();
         self.chat.carry_out(who, Command::Join { room }, FORMAT).await.result
+    }
+
+    fn lose_leaves(&self, loses: bool) {
+        self.presence.loses_leaves.store(loses, Ordering::Relaxed);
     }
 
     fn lose_answers(&self, loses: bool) {
@@ -163,4 +176,21 @@ async fn what_an_ended_session_could_not_release_is_released_later() {
         bench.login(&mut bob, name).await.unwrap();
     }
     assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(0));
+}
+
+/// A session that moves on while answers are lost and then comes back must stay where it is.
+#[tokio::test]
+async fn a_live_session_is_not_thrown_out_of_what_it_claimed_again() {
+    let bench = bench();
+    let mailbox = Arc::new(Mailbox::new(10_000, bench.metrics.clone()));
+    let mut alice = Participant::new(SessionId::from_u128(1), mailbox, Conduct { single_room: true, ..CONDUCT });
+    bench.login(&mut alice, "alice").await.unwrap();
+    bench.join(&mut alice, "red").await.unwrap();
+    bench.lose_leaves(true);
+    bench.join(&mut alice, "blue").await.unwrap();
+    bench.lose_leaves(false);
+    bench.join(&mut alice, "red").await.unwrap();
+    bench.chat.pay_debts().await;
+    assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(1), "alice is still in");
+    assert_eq!(bench.presence.members(&RoomId::parse("blue").unwrap()).await, Ok(0));
 }
