@@ -7,9 +7,12 @@ import { TEXT_LIMIT_BYTES, View, textBytes } from './view.js';
 const NICKNAME_KEY = 'crosstalk.nickname';
 const ALREADY_JOINED = 'You are already registered in that room';
 const NOT_A_MEMBER = ['Room not found', 'You are already leave this room'];
-// After a loss the server may still hold the lost session, and with it our nickname, for a moment; and
-// many joins in a row may meet its rate limit.
-const RESTORE_WAITS_MS = [1_000, 2_000];
+// After a loss the server may still hold the lost session, and with it our nickname: for a moment if only the connection
+// broke, for up to 15 s if a whole node died.
+const NICKNAME_WAITS_MS = [1_000, 2_000, 3_000, 4_000, 5_000, 5_000];
+const JOIN_WAITS_MS = [1_000, 2_000];
+// Refusals that say nothing about the request; it is repeated for as long as they last.
+const PASSING = ['Service is unavailable, try again', 'Too many requests'];
 const GAP_NOTE = 'Reconnected. Messages sent while the connection was lost may be missing here.';
 
 const rooms = new Rooms();
@@ -90,10 +93,10 @@ async function signIn() {
   const name = wanted;
   const returning = nickname !== '' && !signedIn;
   const { generation } = connection;
-  if (!signedIn) view.status('connecting', 'Signing in…');
+  if (!signedIn) view.status('connecting', returning ? 'Taking your nickname back…' : 'Signing in…');
   view.loginState({ busy: true });
   try {
-    await insist(returning, { action: 'LOGIN NICK', nickname: name });
+    await insist(returning ? NICKNAME_WAITS_MS : [], { action: 'LOGIN NICK', nickname: name });
   } catch (failure) {
     if (connection.generation === generation) signInFailed(name, returning, failure);
     return;
@@ -138,7 +141,7 @@ async function takeRooms() {
 async function reenter(room) {
   const { generation } = connection;
   try {
-    if (!room.direct) await insist(true, { action: 'JOIN ROOM', room_id: room.id });
+    if (!room.direct) await insist(JOIN_WAITS_MS, { action: 'JOIN ROOM', room_id: room.id });
     room.joined = true;
     room.note(GAP_NOTE);
   } catch (failure) {
@@ -149,19 +152,20 @@ async function reenter(room) {
   refresh();
 }
 
-/** A request that is repeated a few times where a refusal may pass. Never outlives its connection. */
-async function insist(repeat, fields) {
+/** A request that is repeated after each of these waits where a refusal may pass. Never outlives its connection. */
+async function insist(waits, fields) {
   const { generation } = connection;
-  for (const wait of repeat ? RESTORE_WAITS_MS : []) {
+  for (let refusals = 0; ;) {
     try {
       return await connection.request(fields);
     } catch (failure) {
       if (failure instanceof Unanswered || failure.message === ALREADY_JOINED) throw failure;
+      const wait = PASSING.includes(failure.message) ? waits.at(-1) : waits[refusals++];
+      if (wait === undefined) throw failure;
       await sleep(wait);
       if (connection.generation !== generation) throw failure;
     }
   }
-  return connection.request(fields);
 }
 
 // --- nickname ------------------------------------------------------------------------------------------------

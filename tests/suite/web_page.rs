@@ -99,8 +99,19 @@ async fn two_browsers_on_two_replicas_and_a_pychat_client_talk() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_comes_back_by_itself_after_the_gateway_was_killed_and_started() {
+    comes_back(Plan::embedded()).await;
+}
+
+/// On Redis the dead node's lease still holds the page's nickname when the page is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_takes_its_nickname_back_from_the_dead_nodes_lease() {
+    let redis = Redis::start();
+    comes_back(Plan::on(&redis).set("cluster.lease_ms", "4000").set("cluster.heartbeat_ms", "1000")).await;
+}
+
+async fn comes_back(plan: Plan) {
     let address = format!("127.0.0.1:{}", ports::lasting());
-    let plan = Plan::embedded().set("listen.http", &address);
+    let plan = plan.set("listen.http", &address);
     let mut node = plan.start();
     let alice = page(&node, Screen::Desk).await;
     alice.sign_in("alice").await;
