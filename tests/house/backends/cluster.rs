@@ -1,9 +1,26 @@
 //! Clauses about several nodes, leases and lost data: Redis only.
 
+use crosstalk::backend::{Lease, Swept};
+
 use super::*;
 
-/// Short, because a sweeper waits for a whole lease of uninterrupted service before it calls anybody dead.
-const SHORT: Duration = Duration::from_millis(300);
+/// What Redis does with the lease of a node that stopped renewing it, without the waiting.
+fn expire(server: &Server, lease: &str) {
+    assert_eq!(server.number(&["DEL", &format!("t:node:{{{lease}}}")]), 1);
+}
+
+/// The lease of the only node there is.
+fn only_lease(server: &Server) -> String {
+    let leases = server.list(&["SMEMBERS", "t:nodes"]);
+    assert_eq!(leases.len(), 1, "{leases:?}");
+    leases.concat()
+}
+
+/// Lets a whole lease pass in a node's eyes, after which it dares to call others dead; it keeps its own.
+async fn outlast_a_lease(node: &Node) {
+    node.clock.advance(DEADLINE.as_millis() as u64);
+    assert_eq!(node.presence.renew().await, Ok(Lease::Held));
+}
 
 async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let waiting = async {
@@ -18,26 +35,25 @@ async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 async fn a_dead_nodes_claims_are_freed_and_its_leaves_announced_once() {
     let server = Server::start();
     let red = room("red");
-    let dead = redis(&server, SHORT).await;
+    let dead = redis(&server).await;
     for session in 1..=30 {
         let who = actor(session, &format!("user {session}"));
         assert_eq!(dead.presence.claim(who.nickname.as_ref().unwrap(), who.session).await, Ok(true));
         dead.enter(&red, &who).await;
     }
-    let mut survivors = [redis(&server, SHORT).await, redis(&server, SHORT).await];
+    let lease = only_lease(&server);
+    let mut survivors = [redis(&server).await, redis(&server).await];
     survivors[0].subscribe(&red).await;
     drop(dead);
-    let mut nodes_swept = 0;
-    eventually("both survivors look at once until the dead node is swept", async || {
-        for survivor in &survivors {
-            survivor.presence.renew().await.unwrap();
-        }
-        let [one, two] = &survivors;
-        let (one, two) = tokio::join!(one.presence.sweep(), two.presence.sweep());
-        nodes_swept += one.unwrap().nodes + two.unwrap().nodes;
-        nodes_swept > 0
-    })
-    .await;
+    expire(&server, &lease);
+    assert_eq!(survivors[0].presence.sweep().await.unwrap().nodes, 0, "a node that has just come judges nobody");
+    let [one, two] = &survivors;
+    outlast_a_lease(one).await;
+    outlast_a_lease(two).await;
+    let (one, two) = tokio::join!(one.presence.sweep(), two.presence.sweep());
+    let (one, two) = (one.unwrap(), two.unwrap());
+    let together = (one.nodes + two.nodes, one.names + two.names, one.memberships + two.memberships);
+    assert_eq!(together, (1, 30, 30), "of two that look at once, one sweeps");
     assert_eq!(survivors[1].presence.members(&red).await, Ok(0));
     for session in 101..=130 {
         let name = nickname(&format!("user {}", session - 100));
@@ -62,29 +78,26 @@ async fn a_node_whose_lease_ran_out_takes_a_new_one_and_a_late_sweep_does_it_no_
     let red = room("red");
     let alice = actor(1, "alice");
     let name = nickname("alice");
-    let node = redis(&server, SHORT).await;
+    let node = redis(&server).await;
     assert_eq!(node.presence.claim(&name, alice.session).await, Ok(true));
     let entered = node.enter(&red, &alice).await;
     // Its lease runs out without being swept.
-    eventually("a claim is refused while the lease is not sure", async || {
-        node.presence.claim(&nickname("other"), alice.session).await.is_err()
-    })
-    .await;
+    let lease = only_lease(&server);
+    node.clock.advance(DEADLINE.as_millis() as u64);
+    let refused = node.presence.claim(&nickname("other"), alice.session).await;
+    assert!(refused.is_err(), "while the lease is not sure nothing is claimed under it: {refused:?}");
+    expire(&server, &lease);
     let restore = async |node: &Node| {
         assert_eq!(node.presence.claim(&name, alice.session).await, Ok(true));
         let entry = Entry::Restore { known: Some(entered.position.epoch) };
         node.presence.enter(&red, &alice, entry).await.unwrap()
     };
-    assert_eq!(node.presence.renew().await, Ok(crosstalk::backend::Lease::Renewed));
+    assert_eq!(node.presence.renew().await, Ok(Lease::Renewed));
     assert!(restore(&node).await.repeated, "nobody saw it leave");
     // Only now a survivor sweeps the old lease, whose claims set still names alice.
-    let survivor = redis(&server, SHORT).await;
-    eventually("the old lease is swept", async || {
-        node.presence.renew().await.unwrap();
-        survivor.presence.renew().await.unwrap();
-        survivor.presence.sweep().await.unwrap().nodes == 1
-    })
-    .await;
+    let survivor = redis(&server).await;
+    outlast_a_lease(&survivor).await;
+    assert_eq!(survivor.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 0 }));
     assert_eq!(survivor.presence.members(&red).await, Ok(1));
     assert_eq!(survivor.presence.claim(&name, SessionId::from_u128(2)).await, Ok(false));
     assert_eq!(survivor.broker.history(&red).await.unwrap().len(), 1, "no leave was announced");
@@ -95,15 +108,14 @@ async fn a_member_that_was_swept_is_announced_again_when_it_is_restored() {
     let server = Server::start();
     let red = room("red");
     let alice = actor(1, "alice");
-    let cut_off = redis(&server, SHORT).await;
+    let cut_off = redis(&server).await;
     let entered = cut_off.enter(&red, &alice).await;
-    let survivor = redis(&server, SHORT).await;
-    eventually("the cut-off node is swept", async || {
-        survivor.presence.renew().await.unwrap();
-        survivor.presence.sweep().await.unwrap().memberships == 1
-    })
-    .await;
-    assert_eq!(cut_off.presence.renew().await, Ok(crosstalk::backend::Lease::Renewed));
+    let lease = only_lease(&server);
+    let survivor = redis(&server).await;
+    expire(&server, &lease);
+    outlast_a_lease(&survivor).await;
+    assert_eq!(survivor.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 1 }));
+    assert_eq!(cut_off.presence.renew().await, Ok(Lease::Renewed));
     let entry = Entry::Restore { known: Some(entered.position.epoch) };
     let restored = cut_off.presence.enter(&red, &alice, entry).await.unwrap();
     assert_eq!((restored.repeated, restored.position.offset), (false, 3));
@@ -114,10 +126,10 @@ async fn a_lost_dataset_is_a_new_epoch_and_restores_silently() {
     let server = Server::start();
     let red = room("red");
     let alice = actor(1, "alice");
-    let node = redis(&server, DEADLINE).await;
+    let node = redis(&server).await;
     let entered = node.enter(&red, &alice).await;
     server.query(&["FLUSHALL"]);
-    assert_eq!(node.presence.renew().await, Ok(crosstalk::backend::Lease::Renewed));
+    assert_eq!(node.presence.renew().await, Ok(Lease::Renewed));
     let entry = Entry::Restore { known: Some(entered.position.epoch) };
     let restored = node.presence.enter(&red, &alice, entry).await.unwrap();
     assert!(restored.repeated, "nobody saw it leave");
@@ -132,7 +144,7 @@ async fn a_lost_dataset_is_a_new_epoch_and_restores_silently() {
 async fn a_stream_that_was_rolled_back_goes_on_under_a_new_epoch() {
     let server = Server::start();
     let red = room("red");
-    let node = redis(&server, DEADLINE).await;
+    let node = redis(&server).await;
     let first = node.say(&red, &actor(1, "alice"), "1").await;
     for number in 2..=5 {
         node.say(&red, &actor(1, "alice"), &number.to_string()).await;
@@ -152,7 +164,7 @@ async fn a_stream_that_was_rolled_back_goes_on_under_a_new_epoch() {
 async fn what_one_node_publishes_the_others_hear_while_they_want_to() {
     let server = Server::start();
     let red = room("red");
-    let (speaker, mut listener) = (redis(&server, DEADLINE).await, redis(&server, DEADLINE).await);
+    let (speaker, mut listener) = (redis(&server).await, redis(&server).await);
     speaker.say(&red, &actor(1, "alice"), "before").await;
     listener.subscribe(&red).await;
     speaker.say(&red, &actor(1, "alice"), "wanted").await;

@@ -26,7 +26,7 @@ macro_rules! clauses {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $clause() {
                 let server = super::Server::start();
-                super::$clause(super::redis(&server, super::DEADLINE).await).await;
+                super::$clause(super::redis(&server).await).await;
             })+
         }
     };
