@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -74,7 +75,8 @@ struct Room {
 #[derive(Default)]
 struct RoomState {
     stream: RoomStream,
-    members: Vec<Entry>,
+    /// By session, so that coming and going costs the same however many are in; in one piece, so that fan-out walks along it.
+    members: IndexMap<SessionId, Entry>,
     /// Somebody reads the stream; live events are not delivered until that is done.
     catching_up: bool,
     /// The newest event heard while catching up.
@@ -118,7 +120,7 @@ impl Hub {
             self.metrics.rooms.inc();
             Arc::default()
         });
-        room.state.lock().members.push(Entry { member, phase: Phase::Joining });
+        room.state.lock().members.insert(member.session, Entry { member, phase: Phase::Joining });
         let ready = (!room.ready.load(Ordering::Acquire)).then(|| self.interest.begin(id));
         Arrival { ready }
     }
@@ -136,7 +138,7 @@ impl Hub {
         let Some(room) = self.room(id) else { return };
         let mut state = room.state.lock();
         state.stream.begin_at(position);
-        if repeated && let Some(entry) = state.entry(session) {
+        if repeated && let Some(entry) = state.members.get_mut(&session) {
             entry.phase = Phase::Active;
         }
     }
@@ -144,7 +146,7 @@ impl Hub {
     /// Takes a session out at once.
     pub fn remove(&self, id: &RoomId, session: SessionId) {
         if let Some(room) = self.room(id) {
-            room.state.lock().members.retain(|entry| entry.member.session != session);
+            room.state.lock().members.swap_remove(&session);
             self.reap(id);
         }
     }
@@ -158,7 +160,7 @@ impl Hub {
             self.remove(id, session);
             return Departure::Done;
         }
-        let Some(entry) = state.entry(session) else { return Departure::Done };
+        let Some(entry) = state.members.get_mut(&session) else { return Departure::Done };
         let (done, pending) = oneshot::channel();
         entry.phase = Phase::Leaving { last, done: Some(done) };
         Departure::Pending(pending)
@@ -243,8 +245,8 @@ impl Hub {
         let actor = envelope.event.actor.session;
         let mut receivers = 0;
         let mut someone_left = false;
-        for entry in &mut state.members {
-            let own = entry.member.session == actor;
+        for (session, entry) in &mut state.members {
+            let own = *session == actor;
             match &mut entry.phase {
                 Phase::Joining if own && envelope.event.kind == EventKind::Joined => entry.phase = Phase::Active,
                 Phase::Joining => continue,
@@ -293,10 +295,6 @@ impl Hub {
 }
 
 impl RoomState {
-    fn entry(&mut self, session: SessionId) -> Option<&mut Entry> {
-        self.members.iter_mut().find(|entry| entry.member.session == session)
-    }
-
     fn begin_catch_up(&mut self) -> Option<Position> {
         if self.catching_up {
             return None;
@@ -308,7 +306,7 @@ impl RoomState {
 
     /// After a hole nobody can wait for an event that may lie in it.
     fn settle_after_skip(&mut self) {
-        self.members.retain_mut(|entry| match &mut entry.phase {
+        self.members.retain(|_, entry| match &mut entry.phase {
             Phase::Joining => {
                 entry.phase = Phase::Active;
                 true
@@ -319,7 +317,7 @@ impl RoomState {
     }
 
     fn drop_departed(&mut self, delivered: Position) {
-        self.members.retain_mut(|entry| match &mut entry.phase {
+        self.members.retain(|_, entry| match &mut entry.phase {
             Phase::Leaving { last, done } if reached(delivered, *last) => {
                 if let Some(done) = done.take() {
                     // Nobody may be waiting any more; that is fine.
