@@ -134,3 +134,25 @@ impl Refusal {
         TABLE.iter().map(|row| row.1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_finds_its_own_row() {
+        for (refusal, number, label) in [
+            (Refusal::NotAnObject, 100, "not_an_object"),
+            (Refusal::FrameTooLong, 108, "frame_too_long"),
+            (Refusal::TextTooLong, 200, "text_too_long"),
+            (Refusal::NotJoined, 206, "not_joined"),
+            (Refusal::NothingToLeave, 207, "nothing_to_leave"),
+            (Refusal::NoCurrentRoom, 208, "no_current_room"),
+            (Refusal::TooManyRooms, 300, "too_many_rooms"),
+            (Refusal::Unavailable, 400, "unavailable"),
+        ] {
+            assert_eq!((refusal.number(), refusal.label()), (number, label));
+        }
+        assert!(TABLE.is_sorted_by(|one, next| one.0 < next.0), "numbers are unique and in order");
+    }
+}

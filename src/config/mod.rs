@@ -6,4 +6,4 @@ mod schema;
 
 pub use document::{default_file, reference_page};
 pub use load::{ConfigError, Overrides, load};
-pub use schema::{Address, Config};
+pub use schema::{Address, Config, Shutdown};

@@ -16,7 +16,8 @@ use crate::ambient::{Clock, Entropy};
 use crate::backend::embedded::{Embedded, Retention};
 use crate::backend::redis::{Redis, Settings};
 use crate::backend::{Broker, InboundSender, Presence, inbound};
-use crate::config::{Address, Config};
+use crate::chat::{CloseReason, Refusal};
+use crate::config::{Address, Config, Shutdown};
 use crate::http::{Health, admin_router, main_router, original_router};
 use crate::service::{Chat, ChatLimits, dispatch};
 use crate::session::{Lifecycle, SessionLimits, Shared};
@@ -38,7 +39,7 @@ pub struct Node {
     serving_admin: CancellationToken,
     running: CancellationToken,
     tasks: TaskTracker,
-    shutdown: crate::config::Config,
+    shutdown: Shutdown,
 }
 
 impl Node {
@@ -49,6 +50,7 @@ impl Node {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        begin_counters(&metrics);
         let (clock, entropy) = (Clock::system(), Entropy::system());
         // Before anything that leaves traces elsewhere: an address that is taken fails the start at once.
         let listeners = bind(&config)?;
@@ -80,7 +82,7 @@ impl Node {
             serving_admin: running.child_token(),
             running: running.clone(),
             tasks: TaskTracker::new(),
-            shutdown: config.clone(),
+            shutdown: config.shutdown.clone(),
         };
         node.tasks.spawn(dispatch(chat.clone(), receiver, running.clone()));
         let (heartbeat, lost) = (millis(config.cluster.heartbeat_ms), Arc::new(Notify::new()));
@@ -138,7 +140,7 @@ impl Node {
     /// What is not done by the deadline is left to the other nodes' sweep.
     pub async fn stop(self) {
         self.health.set_leaving();
-        tokio::time::sleep(millis(self.shutdown.shutdown.readiness_delay_ms)).await;
+        tokio::time::sleep(millis(self.shutdown.readiness_delay_ms)).await;
         self.accepting.cancel();
         let orderly = async {
             self.shared.lifecycle.quiesce().await;
@@ -153,7 +155,7 @@ impl Node {
                 tracing::warn!(%error, "the lease is left to run out");
             }
         };
-        if tokio::time::timeout(millis(self.shutdown.shutdown.deadline_ms), orderly).await.is_err() {
+        if tokio::time::timeout(millis(self.shutdown.deadline_ms), orderly).await.is_err() {
             tracing::warn!("the deadline has passed, what is left is closed");
         }
         self.running.cancel();
@@ -162,6 +164,16 @@ impl Node {
         // Blocking, and bounded by the exporter's own limit.
         let chat = self.chat.clone();
         let _ = tokio::task::spawn_blocking(move || chat.shut_down_traces()).await;
+    }
+}
+
+/// Lets the counters with labels begin at 0: a rate over a series that is not there yet misses its first increase.
+fn begin_counters(metrics: &Metrics) {
+    for reason in CloseReason::ALL {
+        metrics.closes_total.with_label_values(&[reason.label()]);
+    }
+    for refusal in Refusal::labels() {
+        metrics.refusals_total.with_label_values(&[refusal]);
     }
 }
 

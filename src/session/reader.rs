@@ -196,6 +196,7 @@ impl Reader<'_> {
     async fn answer(&self, tag: &Tag, result: &Result<Reply, Refusal>) {
         if let Err(refusal) = result {
             self.shared.metrics.refusals_total.with_label_values(&[refusal.label()]).inc();
+            tracing::debug!(session = %self.id, number = refusal.number(), refusal = refusal.label(), "refused");
         }
         let dialect = self.dialect();
         let name = self.speaking.as_ref().and_then(|speaking| speaking.who.name());
