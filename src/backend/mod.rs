@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 pub use envelope::{decode_event, decode_live, encode_event};
 pub use inbound::{Heard, Inbound, InboundSender, inbound};
 
-use crate::chat::{Actor, Envelope, Epoch, Event, Nickname, Position, RoomId, SessionId};
+use crate::chat::{Actor, Envelope, Epoch, Event, Identity, Login, Nickname, Position, Revocation, RoomId, SessionId};
 
 /// Why the backend did not do something. After either it is not known whether it was done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,4 +129,31 @@ pub trait Presence: Send + Sync {
 
     /// Gives the lease up, after everything under it was released.
     async fn retire(&self) -> Result<(), BackendError>;
+}
+
+/// What became of a wish for a reserved name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registered {
+    /// The name is the identity's from now on, or was already.
+    Done,
+    /// Another account has the name, or a guest bears it at the moment.
+    Taken,
+    /// The identity has an account already, under this name.
+    Already(Nickname),
+}
+
+/// Knows the accounts: names reserved for identities, and which logins no longer stand. Outlives every restart.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// The account of an identity, if it has one.
+    async fn account_of(&self, identity: &Identity) -> Result<Option<Nickname>, BackendError>;
+
+    /// Reserves a name for an identity.
+    async fn register(&self, identity: &Identity, name: &Nickname) -> Result<Registered, BackendError>;
+
+    /// Whether a login was not revoked.
+    async fn stands(&self, login: &Login) -> Result<bool, BackendError>;
+
+    /// Ends logins; kept for as long as it takes.
+    async fn revoke(&self, account: &Nickname, which: Revocation) -> Result<(), BackendError>;
 }

@@ -3,6 +3,7 @@
 //! Owns the words every other layer speaks. Refuses to know sockets, runtimes, brokers and encodings: no tokio, no
 //! redis, no JSON here, so that every rule can be tested as a plain function.
 
+mod account;
 mod bucket;
 mod close;
 mod command;
@@ -12,6 +13,7 @@ mod names;
 mod position;
 mod refusal;
 
+pub use account::{Identity, Login, LoginId, Revocation};
 pub use bucket::TokenBucket;
 pub use close::CloseReason;
 pub use command::{Command, Reply, RoomRef, TimeRange};
