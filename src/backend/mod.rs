@@ -1,8 +1,8 @@
 //! What lies between nodes and between restarts: the broker that orders and keeps room traffic, and the presence store
-//! that knows who holds which nickname and who is in which room.
+//! that knows who holds which nickname and who is in which room, and the directory of accounts.
 //!
 //! Two implementations: [`embedded`] (one process, the reference) and [`redis`] (any number of nodes). What they must do
-//! is a program: the named clauses in `tests/suite/backends.rs` run against both. To add a backend, implement the two
+//! is a program: the named clauses in `tests/house/backends.rs` run against both. To add a backend, implement the three
 //! traits and add it to that list; no client library's type crosses the traits.
 
 pub mod embedded;
@@ -130,6 +130,9 @@ pub trait Presence: Send + Sync {
     /// Gives the lease up, after everything under it was released.
     async fn retire(&self) -> Result<(), BackendError>;
 }
+
+/// Ended logins of one account that are remembered one by one; when there are more, all that the account has had end.
+const REVOCATIONS_MAX: usize = 1_000;
 
 /// What became of a wish for a reserved name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Accounts as far as chat knows them: a reserved name, and the login under which a session uses it.
 
+use std::fmt;
+
 use super::Nickname;
 
 /// A person as a login provider knows them.
@@ -9,6 +11,21 @@ pub struct Identity {
     pub provider: String,
     /// The provider's own id of the person: stable, unique at that provider, opaque here.
     pub subject: String,
+}
+
+impl Identity {
+    /// Reads what [`Display`](fmt::Display) wrote.
+    pub fn decode(text: &str) -> Option<Self> {
+        let (provider, subject) = text.split_once(' ')?;
+        Some(Self { provider: provider.to_owned(), subject: subject.to_owned() })
+    }
+}
+
+/// `<provider> <subject>`: a provider's name has no blank, so it stays readable.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.provider, self.subject)
+    }
 }
 
 /// Names one login of one account, from choosing "log in" to logging out; renewed tokens keep it.
@@ -42,5 +59,19 @@ impl Revocation {
             Self::One { id, .. } => *id == login.id,
             Self::BegunUntil(time_s) => login.began_s <= *time_s,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_comes_back_whatever_its_subject() {
+        for subject in ["17", "a b", " leading", "", "{x}"] {
+            let identity = Identity { provider: "my-provider".into(), subject: subject.into() };
+            assert_eq!(Identity::decode(&identity.to_string()), Some(identity));
+        }
+        assert_eq!(Identity::decode("nothing"), None);
     }
 }

@@ -1,5 +1,34 @@
 //! The contract of the backends: one list of named clauses, run against each of them.
 
+/// Runs every clause against every backend, each on a store of its own.
+macro_rules! clauses {
+    ($($clause:ident)+) => {
+        mod in_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                super::$clause(crate::backends::embedded(None)).await;
+            })+
+        }
+
+        mod in_a_folder {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$clause(crate::backends::embedded(Some(folder.path()))).await;
+            })+
+        }
+
+        mod on_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let server = crate::backends::Server::start();
+                super::$clause(crate::backends::redis(&server).await).await;
+            })+
+        }
+    };
+}
+
+mod accounts;
 mod cluster;
 mod single;
 
@@ -9,7 +38,7 @@ use std::time::Duration;
 use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::redis::{Redis, Settings};
-use crosstalk::backend::{Broker, Entered, Entry, Heard, Inbound, Presence, decode_live, inbound};
+use crosstalk::backend::{Broker, Directory, Entered, Entry, Heard, Inbound, Presence, decode_live, inbound};
 use crosstalk::chat::{Actor, Envelope, Event, EventKind, Nickname, Position, RoomId, SessionId};
 use crosstalk::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +53,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Node {
     broker: Arc<dyn Broker>,
     presence: Arc<dyn Presence>,
+    directory: Arc<dyn Directory>,
     inbound: Inbound,
     clock: Clock,
     _running: tokio_util::sync::DropGuard,
@@ -35,7 +65,14 @@ fn embedded(dir: Option<&std::path::Path>) -> Node {
     let retention = Retention { count: KEPT, age_us: 3_600_000_000, rooms: 10 };
     let backend = Arc::new(Embedded::open(dir, retention, sender, clock.clone(), Entropy::system()).unwrap());
     let running = CancellationToken::new().drop_guard();
-    Node { broker: backend.clone(), presence: backend, inbound: receiver, clock, _running: running }
+    Node {
+        broker: backend.clone(),
+        presence: backend.clone(),
+        directory: backend,
+        inbound: receiver,
+        clock,
+        _running: running,
+    }
 }
 
 /// The clock stands still unless a test moves it: no lease runs out because a machine is slow.
@@ -60,7 +97,14 @@ async fn redis(server: &Server) -> Node {
         Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics, stop.clone()).await.unwrap();
     let backend = Arc::new(backend);
     backend.renew().await.unwrap();
-    Node { broker: backend.clone(), presence: backend, inbound: receiver, clock, _running: stop.drop_guard() }
+    Node {
+        broker: backend.clone(),
+        presence: backend.clone(),
+        directory: backend,
+        inbound: receiver,
+        clock,
+        _running: stop.drop_guard(),
+    }
 }
 
 impl Node {

@@ -1,6 +1,7 @@
 //! The embedded backend: one thread owns all state, as Redis does, and works through what is asked in batches; one
 //! commit of the store per batch keeps everything in it. The reference for the backend clauses.
 
+mod accounts;
 mod state;
 mod store;
 
@@ -9,9 +10,11 @@ use std::path::Path;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BackendError, Broker, CatchUp, Entered, Entry, InboundSender, Lease, Presence, Swept};
+use super::{
+    BackendError, Broker, CatchUp, Directory, Entered, Entry, InboundSender, Lease, Presence, Registered, Swept,
+};
 use crate::ambient::{Clock, Entropy};
-use crate::chat::{Actor, Envelope, Event, Nickname, Position, RoomId, SessionId};
+use crate::chat::{Actor, Envelope, Event, Identity, Login, Nickname, Position, Revocation, RoomId, SessionId};
 use state::State;
 use store::Store;
 
@@ -31,7 +34,7 @@ pub struct Retention {
     pub rooms: u64,
 }
 
-/// A broker and presence store in this process.
+/// A broker, presence store and directory in this process.
 pub struct Embedded {
     requests: mpsc::Sender<Ask>,
 }
@@ -52,6 +55,10 @@ enum Request {
     Enter(RoomId, Actor, Entry),
     Leave(RoomId, Actor),
     Members(RoomId),
+    AccountOf(Identity),
+    Register(Identity, Nickname),
+    Stands(Login),
+    Revoke(Nickname, Revocation),
     Tidy,
     Stop,
 }
@@ -63,6 +70,9 @@ enum Answer {
     Entered(Entered),
     Left(Option<Position>),
     Members(u64),
+    Account(Option<Nickname>),
+    Registered(Registered),
+    Stands(bool),
     CatchUp(CatchUp),
     History(Vec<Envelope>),
 }
@@ -209,5 +219,33 @@ impl Presence for Embedded {
     /// Closes the store.
     async fn retire(&self) -> Result<(), BackendError> {
         self.ask(Request::Stop).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Directory for Embedded {
+    async fn account_of(&self, identity: &Identity) -> Result<Option<Nickname>, BackendError> {
+        match self.ask(Request::AccountOf(identity.clone())).await? {
+            Answer::Account(account) => Ok(account),
+            _ => unexpected(),
+        }
+    }
+
+    async fn register(&self, identity: &Identity, name: &Nickname) -> Result<Registered, BackendError> {
+        match self.ask(Request::Register(identity.clone(), name.clone())).await? {
+            Answer::Registered(registered) => Ok(registered),
+            _ => unexpected(),
+        }
+    }
+
+    async fn stands(&self, login: &Login) -> Result<bool, BackendError> {
+        match self.ask(Request::Stands(login.clone())).await? {
+            Answer::Stands(stands) => Ok(stands),
+            _ => unexpected(),
+        }
+    }
+
+    async fn revoke(&self, account: &Nickname, which: Revocation) -> Result<(), BackendError> {
+        self.ask(Request::Revoke(account.clone(), which)).await.map(drop)
     }
 }

@@ -3,11 +3,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::super::{BackendError, CatchUp, Entered, Entry, Heard, InboundSender, decode_event, encode_event};
+use super::super::{
+    BackendError, CatchUp, Entered, Entry, Heard, InboundSender, Registered, decode_event, encode_event,
+};
+use super::accounts::Accounts;
 use super::store::{Batch, LogRow, RoomRow, Store};
 use super::{Answer, Ask, Request, Retention};
 use crate::ambient::{Clock, Entropy};
-use crate::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, Position, RoomId, SessionId};
+use crate::chat::{
+    Actor, Envelope, Epoch, Event, EventKind, Identity, Nickname, Position, Revocation, RoomId, SessionId,
+};
 
 /// Microseconds between two looks for rooms that outlived their retention.
 const TIDY_EVERY_US: i64 = 60_000_000;
@@ -21,6 +26,7 @@ pub struct State {
     clock: Clock,
     entropy: Entropy,
     nicknames: HashMap<Nickname, SessionId>,
+    accounts: Accounts,
     rooms: HashMap<RoomId, Room>,
     /// Rooms without members, those quiet for longest first.
     empty: BTreeSet<(i64, RoomId)>,
@@ -56,6 +62,7 @@ impl State {
             rooms.insert(room, Room { row, members: HashSet::new() });
         }
         Ok(Self {
+            accounts: Accounts::load(&store)?,
             store,
             retention,
             inbound,
@@ -78,9 +85,13 @@ impl State {
         }
         let committed = work.batch.take().map_or(Ok(()), Batch::commit);
         match &committed {
-            Ok(()) => work.events.into_iter().for_each(|event| self.inbound.send(event)),
+            Ok(()) => {
+                self.accounts.keep();
+                work.events.into_iter().for_each(|event| self.inbound.send(event));
+            }
             Err(error) => {
                 tracing::error!(%error, "the embedded store cannot keep what it was given");
+                self.accounts.put_back();
                 self.put_back(work.before);
             }
         }
@@ -132,8 +143,25 @@ impl State {
             Request::Members(room) => {
                 Ok(Answer::Members(self.rooms.get(&room).map_or(0, |room| room.members.len() as u64)))
             }
+            Request::AccountOf(identity) => Ok(Answer::Account(self.accounts.account_of(&identity))),
+            Request::Register(identity, name) => self.register(identity, name, work).map(Answer::Registered),
+            Request::Stands(login) => Ok(Answer::Stands(self.accounts.stands(&login))),
+            Request::Revoke(account, which) => self.revoke(&account, which, work).map(|()| Answer::Done),
             Request::Tidy => self.tidy(work).map(|()| Answer::Done),
         }
+    }
+
+    fn register(&mut self, identity: Identity, name: Nickname, work: &mut Work) -> Result<Registered, BackendError> {
+        let borne = self.nicknames.contains_key(&name);
+        let now_us = self.clock.unix_us();
+        let batch = self.batch(work)?;
+        self.accounts.register(identity, name, borne, now_us, batch)
+    }
+
+    fn revoke(&mut self, account: &Nickname, which: Revocation, work: &mut Work) -> Result<(), BackendError> {
+        let now_s = self.clock.unix_us() / 1_000_000;
+        let batch = self.batch(work)?;
+        self.accounts.revoke(account, which, now_s, batch)
     }
 
     fn batch<'a>(&self, work: &'a mut Work) -> Result<&'a Batch, BackendError> {
@@ -245,7 +273,7 @@ impl State {
         rows.into_iter().map(envelope).collect()
     }
 
-    /// Forgets empty rooms whose newest event is older than the retention.
+    /// Forgets empty rooms whose newest event is older than the retention, and revocations of logins that have ended.
     fn tidy(&mut self, work: &mut Work) -> Result<(), BackendError> {
         let now_us = self.clock.unix_us();
         if now_us < self.tidied_us.saturating_add(TIDY_EVERY_US) {
@@ -260,6 +288,8 @@ impl State {
             .take(TIDY_ROOMS)
             .map(|(_, id)| id.clone())
             .collect();
-        outlived.iter().try_for_each(|id| self.forget(id, work))
+        outlived.iter().try_for_each(|id| self.forget(id, work))?;
+        let batch = self.batch(work)?;
+        self.accounts.tidy(now_us / 1_000_000, batch)
     }
 }

@@ -1,4 +1,4 @@
-//! The durable part: rooms and their streams in a redb file, or in memory.
+//! The durable part: rooms with their streams, and accounts, in a redb file, or in memory.
 //!
 //! One format version in the `meta` table; a file of another version is refused, never guessed at.
 
@@ -8,7 +8,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::super::BackendError;
-use crate::chat::RoomId;
+use crate::chat::{Identity, Nickname, RoomId};
 
 const FORMAT: u64 = 1;
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -16,6 +16,11 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const ROOMS: TableDefinition<'_, &str, (u64, u64, i64)> = TableDefinition::new("rooms");
 /// (room, offset) → (time in microseconds, encoded event).
 const LOG: TableDefinition<'_, (&str, u64), (i64, &[u8])> = TableDefinition::new("log");
+/// Name → (identity, empty where nobody registered it; when it was registered in microseconds; the second at or before
+/// which its logins began that no longer stand, -1 for none).
+const ACCOUNTS: TableDefinition<'_, &str, (&str, i64, i64)> = TableDefinition::new("accounts");
+/// (name, ended login) → until when it must be remembered, in seconds.
+const REVOCATIONS: TableDefinition<'_, (&str, u128), i64> = TableDefinition::new("revocations");
 
 pub struct Store {
     database: Database,
@@ -34,6 +39,14 @@ pub struct LogRow {
     pub offset: u64,
     pub time_us: i64,
     pub event: Vec<u8>,
+}
+
+/// An account as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountRow {
+    pub identity: Option<Identity>,
+    pub created_us: i64,
+    pub valid_after_s: Option<i64>,
 }
 
 /// Changes that become durable together, or not at all.
@@ -70,6 +83,8 @@ impl Store {
             }
             transaction.open_table(ROOMS).map_err(failed)?;
             transaction.open_table(LOG).map_err(failed)?;
+            transaction.open_table(ACCOUNTS).map_err(failed)?;
+            transaction.open_table(REVOCATIONS).map_err(failed)?;
         }
         transaction.commit().map_err(failed)
     }
@@ -86,6 +101,32 @@ impl Store {
             let (room, value) = row.map_err(failed)?;
             let (epoch, top, newest_us) = value.value();
             Ok((room.value().to_owned(), RoomRow { epoch, top, newest_us }))
+        });
+        rows.collect()
+    }
+
+    /// Every account, for the start.
+    pub fn accounts(&self) -> Result<Vec<(String, AccountRow)>, BackendError> {
+        let batch = self.begin()?;
+        let accounts = batch.0.open_table(ACCOUNTS).map_err(failed)?;
+        let rows = accounts.iter().map_err(failed)?.map(|row| {
+            let (name, value) = row.map_err(failed)?;
+            let (identity, created_us, valid_after_s) = value.value();
+            let valid_after_s = (valid_after_s >= 0).then_some(valid_after_s);
+            let row = AccountRow { identity: Identity::decode(identity), created_us, valid_after_s };
+            Ok((name.value().to_owned(), row))
+        });
+        rows.collect()
+    }
+
+    /// Every ended login that is still remembered, for the start.
+    pub fn revocations(&self) -> Result<Vec<(String, u128, i64)>, BackendError> {
+        let batch = self.begin()?;
+        let revocations = batch.0.open_table(REVOCATIONS).map_err(failed)?;
+        let rows = revocations.iter().map_err(failed)?.map(|row| {
+            let (key, ends_s) = row.map_err(failed)?;
+            let (name, login) = key.value();
+            Ok((name.to_owned(), login, ends_s.value()))
         });
         rows.collect()
     }
@@ -136,6 +177,26 @@ impl Batch {
         let mut log = self.0.open_table(LOG).map_err(failed)?;
         let range = (room.as_str(), 0)..=(room.as_str(), u64::MAX);
         log.retain_in(range, |_, _| false).map_err(failed)
+    }
+
+    pub fn put_account(&self, name: &Nickname, row: &AccountRow) -> Result<(), BackendError> {
+        let mut accounts = self.0.open_table(ACCOUNTS).map_err(failed)?;
+        let identity = row.identity.as_ref().map(Identity::to_string).unwrap_or_default();
+        let value = (identity.as_str(), row.created_us, row.valid_after_s.unwrap_or(-1));
+        accounts.insert(name.as_str(), value).map_err(failed)?;
+        Ok(())
+    }
+
+    pub fn put_revocation(&self, name: &Nickname, login: u128, ends_s: i64) -> Result<(), BackendError> {
+        let mut revocations = self.0.open_table(REVOCATIONS).map_err(failed)?;
+        revocations.insert((name.as_str(), login), ends_s).map_err(failed)?;
+        Ok(())
+    }
+
+    pub fn forget_revocation(&self, name: &Nickname, login: u128) -> Result<(), BackendError> {
+        let mut revocations = self.0.open_table(REVOCATIONS).map_err(failed)?;
+        revocations.remove((name.as_str(), login)).map_err(failed)?;
+        Ok(())
     }
 
     pub fn commit(self) -> Result<(), BackendError> {

@@ -2,7 +2,7 @@
 //!
 //! The part in braces is the hash tag: all keys that one script touches share it, so that they live in one cluster slot.
 
-use crate::chat::{Nickname, RoomId};
+use crate::chat::{Identity, Nickname, RoomId};
 
 /// Nicknames are spread over this many sets, so that no single key is hot.
 const NICKNAME_SETS: u32 = 256;
@@ -25,6 +25,21 @@ impl Keys {
     /// Hash: who holds a nickname.
     pub fn nickname(&self, nickname: &Nickname) -> String {
         format!("{}nick:{{{nickname}}}", self.prefix)
+    }
+
+    /// Hash: the account of a reserved name, in the slot of [`Keys::nickname`].
+    pub fn user(&self, account: &Nickname) -> String {
+        format!("{}user:{{{account}}}", self.prefix)
+    }
+
+    /// Sorted set with TTL: an account's ended logins by the time until which they must be remembered.
+    pub fn user_revoked(&self, account: &Nickname) -> String {
+        format!("{}user:{{{account}}}:revoked", self.prefix)
+    }
+
+    /// String: the name that an identity chose.
+    pub fn identity(&self, identity: &Identity) -> String {
+        format!("{}identity:{{{identity}}}", self.prefix)
     }
 
     /// Hash: epoch and top offset of a room's stream.

@@ -4,6 +4,7 @@
 //! commands, and one connection that only hears (`bus`). The scripts in `lua/` are the only writers of room state.
 
 mod bus;
+mod directory;
 mod keys;
 mod lease;
 mod link;
@@ -53,7 +54,7 @@ pub struct Settings {
     pub node: String,
 }
 
-/// A broker and presence store on a Redis.
+/// A broker, presence store and directory on a Redis.
 pub struct Redis {
     settings: Settings,
     keys: Keys,

@@ -10,6 +10,10 @@ pub struct Scripts {
     pub claim: Script,
     pub release: Script,
     pub renew: Script,
+    pub register: Script,
+    pub forget_identity: Script,
+    pub revoke_one: Script,
+    pub revoke_begun: Script,
 }
 
 impl Scripts {
@@ -23,6 +27,10 @@ impl Scripts {
             claim: Script::new(include_str!("lua/claim.lua")),
             release: Script::new(include_str!("lua/release.lua")),
             renew: Script::new(include_str!("lua/renew.lua")),
+            register: Script::new(include_str!("lua/register.lua")),
+            forget_identity: Script::new(include_str!("lua/forget_identity.lua")),
+            revoke_one: Script::new(include_str!("lua/revoke_one.lua")),
+            revoke_begun: Script::new(include_str!("lua/revoke_begun.lua")),
         }
     }
 }

@@ -4,34 +4,6 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// Runs every clause against every backend, each on a store of its own.
-macro_rules! clauses {
-    ($($clause:ident)+) => {
-        mod in_memory {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $clause() {
-                super::$clause(super::embedded(None)).await;
-            })+
-        }
-
-        mod in_a_folder {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $clause() {
-                let folder = tempfile::tempdir().unwrap();
-                super::$clause(super::embedded(Some(folder.path()))).await;
-            })+
-        }
-
-        mod on_redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $clause() {
-                let server = super::Server::start();
-                super::$clause(super::redis(&server).await).await;
-            })+
-        }
-    };
-}
-
 clauses! {
     positions_count_from_one_in_each_room
     what_is_published_is_heard_once_and_in_order
