@@ -7,11 +7,11 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, Position, SessionId};
+use crate::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, Position, RoomId, SessionId};
 
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {
-    /// Kind: `j`oined, `l`eft, `m`essage.
+    /// Kind: `j`oined, `l`eft, `m`essage, `c`reated, `d`estroyed.
     #[serde(borrow)]
     k: Cow<'a, str>,
     /// The acting session, hexadecimal.
@@ -23,6 +23,9 @@ struct Wire<'a> {
     /// The text of a message.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     t: Option<Cow<'a, str>>,
+    /// The room that was created or destroyed.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    r: Option<Cow<'a, str>>,
     /// W3C trace context.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     c: Option<Cow<'a, str>>,
@@ -38,16 +41,19 @@ pub enum EnvelopeError {
 }
 
 pub fn encode_event(event: &Event) -> Vec<u8> {
-    let (kind, text) = match &event.kind {
-        EventKind::Joined => ("j", None),
-        EventKind::Left => ("l", None),
-        EventKind::Message { text } => ("m", Some(text)),
+    let (kind, text, room) = match &event.kind {
+        EventKind::Joined => ("j", None, None),
+        EventKind::Left => ("l", None, None),
+        EventKind::Message { text } => ("m", Some(text), None),
+        EventKind::Created { room } => ("c", None, Some(room)),
+        EventKind::Destroyed { room } => ("d", None, Some(room)),
     };
     let wire = Wire {
         k: kind.into(),
         s: format!("{:032x}", event.actor.session.as_u128()).into(),
         n: event.actor.nickname.as_ref().map(|name| name.as_str().into()),
         t: text.map(|text| text.as_str().into()),
+        r: room.map(|room| room.as_str().into()),
         c: event.traceparent.as_deref().map(Into::into),
     };
     serde_json::to_vec(&wire).unwrap_or_default()
@@ -60,11 +66,14 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
 pub fn decode_event(bytes: &[u8]) -> Result<Event, EnvelopeError> {
     let malformed = |reason: &dyn std::fmt::Display| EnvelopeError::Malformed(reason.to_string());
     let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+    let room = || RoomId::parse(wire.r.as_deref().unwrap_or_default()).map_err(|fault| malformed(&fault));
     let kind = match (wire.k.as_ref(), wire.t) {
         ("j", _) => EventKind::Joined,
         ("l", _) => EventKind::Left,
         ("m", Some(text)) => EventKind::Message { text: text.into_owned() },
         ("m", None) => return Err(malformed(&"a message without text")),
+        ("c", _) => EventKind::Created { room: room()? },
+        ("d", _) => EventKind::Destroyed { room: room()? },
         (other, _) => return Err(EnvelopeError::UnknownKind(other.to_owned())),
     };
     let session = u128::from_str_radix(&wire.s, 16).map_err(|error| malformed(&error))?;
@@ -98,10 +107,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn every_event_comes_back(text in ".*", name in proptest::option::of("[a-zé]{1,32}"), session: u128, kind in 0..3) {
+        fn every_event_comes_back(text in ".*", name in proptest::option::of("[a-zé]{1,32}"), session: u128, kind in 0..5) {
+            let room = RoomId::parse("red room").unwrap();
             let kind = match kind {
                 0 => EventKind::Joined,
                 1 => EventKind::Left,
+                2 => EventKind::Created { room },
+                3 => EventKind::Destroyed { room },
                 _ => EventKind::Message { text },
             };
             let nickname = name.map(|name| Nickname::parse(&name).unwrap());

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::chat::{Envelope, RoomId};
+use super::Proclamation;
+use crate::chat::{Envelope, EventKind, Notice, RoomId, SessionId};
 use crate::telemetry::Metrics;
 
 /// Roughly what an item costs beside its payload.
@@ -22,7 +23,11 @@ pub enum Heard {
     Raw { room: RoomId, bytes: Bytes },
     /// A room's event, decoded already.
     Event { room: RoomId, envelope: Envelope },
-    /// Something may have been missed: every room must be caught up.
+    /// For one session; the answer says whether it was queued there.
+    Notice { session: SessionId, notice: Notice, delivered: oneshot::Sender<bool> },
+    /// For every node.
+    Proclamation(Proclamation),
+    /// Something may have been missed: every room must be caught up, every login looked at again.
     Interrupted,
     /// Somebody waits until everything before this was dispatched.
     Barrier(oneshot::Sender<()>),
@@ -34,10 +39,11 @@ impl Heard {
             + match self {
                 Self::Raw { bytes, .. } => bytes.len(),
                 Self::Event { envelope, .. } => match &envelope.event.kind {
-                    crate::chat::EventKind::Message { text } => text.len(),
+                    EventKind::Message { text } => text.len(),
                     _ => 0,
                 },
-                Self::Interrupted | Self::Barrier(_) => 0,
+                Self::Notice { notice: Notice::Private(message), .. } => message.text.len(),
+                Self::Notice { .. } | Self::Proclamation(_) | Self::Interrupted | Self::Barrier(_) => 0,
             }
     }
 }

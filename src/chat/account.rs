@@ -14,6 +14,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The identity of an account that exists by a token alone: whoever signs tokens answers for its names.
+    pub fn of_token(account: &Nickname) -> Self {
+        Self { provider: "token".to_owned(), subject: account.to_string() }
+    }
+
     /// Reads what [`Display`](fmt::Display) wrote.
     pub fn decode(text: &str) -> Option<Self> {
         let (provider, subject) = text.split_once(' ')?;

@@ -23,12 +23,18 @@ pub enum CloseReason {
     UnknownDialect,
     /// While this node was cut off, another session took the nickname.
     NicknameLost,
+    /// The nickname belongs to an account, and a newer session of it is there.
+    Superseded,
+    /// The session's login was ended.
+    LoggedOut,
+    /// The session brought a login, and its name cannot be claimed now.
+    LoginUnavailable,
     /// The node is going away; another replica is there.
     Restart,
 }
 
 impl CloseReason {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::PeerGone,
         Self::SlowReader,
         Self::Unframeable,
@@ -39,6 +45,9 @@ impl CloseReason {
         Self::TooManyConnections,
         Self::UnknownDialect,
         Self::NicknameLost,
+        Self::Superseded,
+        Self::LoggedOut,
+        Self::LoginUnavailable,
         Self::Restart,
     ];
 
@@ -55,6 +64,9 @@ impl CloseReason {
             Self::TooManyConnections => "too_many_connections",
             Self::UnknownDialect => "unknown_dialect",
             Self::NicknameLost => "nickname_lost",
+            Self::Superseded => "superseded",
+            Self::LoggedOut => "logged_out",
+            Self::LoginUnavailable => "login_unavailable",
             Self::Restart => "restart",
         }
     }
@@ -66,10 +78,15 @@ impl CloseReason {
             Self::Unframeable => 1002,
             Self::UnknownDialect => 1003,
             Self::NotText => 1007,
-            Self::SlowReader | Self::TooManyStrikes | Self::Silent | Self::NicknameLost => 1008,
+            Self::SlowReader
+            | Self::TooManyStrikes
+            | Self::Silent
+            | Self::NicknameLost
+            | Self::Superseded
+            | Self::LoggedOut => 1008,
             Self::FrameTooLong => 1009,
             Self::Restart => 1012,
-            Self::TooManyConnections => 1013,
+            Self::TooManyConnections | Self::LoginUnavailable => 1013,
         }
     }
 
@@ -85,6 +102,9 @@ impl CloseReason {
             Self::TooManyConnections => Some("Too many connections"),
             Self::UnknownDialect => Some("This protocol is not spoken here"),
             Self::NicknameLost => Some("Your nickname was taken while the server was cut off"),
+            Self::Superseded => Some("Your nickname is used by a newer login"),
+            Self::LoggedOut => Some("You are logged out"),
+            Self::LoginUnavailable => Some("Service is unavailable, try again"),
             Self::Restart => Some("The server is restarting, connect again"),
         }
     }

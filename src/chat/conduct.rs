@@ -10,6 +10,10 @@ pub struct Conduct {
     pub login_once: bool,
     /// A login with a nickname that another session holds succeeds, and the claim is repeated at each join.
     pub login_tolerates_clash: bool,
+    /// A join makes the room if there is none; otherwise only rooms that exist can be joined.
+    pub join_creates: bool,
+    /// The session hears of rooms that are created and destroyed, wherever it is.
+    pub in_lobby: bool,
     /// The session is in one room at a time: joining another leaves the first.
     pub single_room: bool,
     /// The session sees its own leaving as an event, in its place among the room's events.
@@ -25,7 +29,7 @@ impl Conduct {
         match command {
             Command::Join { .. } | Command::Send { .. } => true,
             Command::Leave { .. } => self.sees_own_leaving,
-            Command::Login { .. } | Command::History { .. } => false,
+            _ => false,
         }
     }
 }

@@ -10,6 +10,9 @@ pub const NICKNAME_MAX_CHARS: usize = 32;
 /// Longest room id, in Unicode scalar values after NFC.
 pub const ROOM_ID_MAX_CHARS: usize = 64;
 
+/// Begins with a sigil, so that it is no room id of a client's.
+const LOBBY: &str = "@lobby";
+
 /// Why a text is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameFault {
@@ -49,6 +52,16 @@ impl RoomId {
     /// Normalises and checks a room id as a client sent it; `#main` and `main` are one room.
     pub fn parse(raw: &str) -> Result<Self, NameFault> {
         checked(raw.strip_prefix('#').unwrap_or(raw), ROOM_ID_MAX_CHARS).map(Self)
+    }
+
+    /// The lobby: where the coming and going of rooms themselves is told. No client can name it.
+    pub fn lobby() -> Self {
+        Self(LOBBY.into())
+    }
+
+    /// A room id that was stored or sent by a node: one that a client may name, or the lobby.
+    pub fn parse_stored(raw: &str) -> Result<Self, NameFault> {
+        if raw == LOBBY { Ok(Self::lobby()) } else { Self::parse(raw) }
     }
 
     pub fn as_str(&self) -> &str {

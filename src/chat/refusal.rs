@@ -54,10 +54,30 @@ pub enum Refusal {
     NothingToLeave,
     #[error("the session is in no room")]
     NoCurrentRoom,
+    #[error("the nickname is reserved for an account")]
+    NicknameReserved,
+    #[error("the room exists already")]
+    RoomExists,
+    #[error("the user is not there")]
+    UserNotFound,
+    #[error("the token is not valid")]
+    TokenInvalid,
+    #[error("it is not the session's to do")]
+    Forbidden,
+    #[error("the room has a password, and none was given")]
+    PasswordRequired,
+    #[error("the password is wrong")]
+    PasswordWrong,
+    #[error("the room's owner was asked and has not yet agreed")]
+    PermissionPending,
+    #[error("nobody of that name has asked")]
+    NoSuchApplicant,
     #[error("the session is in as many rooms as allowed")]
     TooManyRooms,
     #[error("requests come faster than allowed")]
     TooManyRequests,
+    #[error("there are as many of these as allowed")]
+    TooMany,
     #[error("the broker cannot be reached")]
     Unavailable,
 }
@@ -82,8 +102,18 @@ const TABLE: &[(u16, &str, Fault)] = &[
     (206, "not_joined", Fault::Request),
     (207, "nothing_to_leave", Fault::Request),
     (208, "no_current_room", Fault::Request),
+    (209, "nickname_reserved", Fault::Request),
+    (210, "room_exists", Fault::Request),
+    (211, "user_not_found", Fault::Request),
+    (212, "token_invalid", Fault::Request),
+    (213, "forbidden", Fault::Request),
+    (214, "password_required", Fault::Request),
+    (215, "password_wrong", Fault::Request),
+    (216, "permission_pending", Fault::Request),
+    (217, "no_such_applicant", Fault::Request),
     (300, "too_many_rooms", Fault::Pace),
     (301, "too_many_requests", Fault::Pace),
+    (302, "too_many", Fault::Pace),
     (400, "unavailable", Fault::Service),
 ];
 
@@ -108,9 +138,19 @@ impl Refusal {
             Self::NotJoined => 15,
             Self::NothingToLeave => 16,
             Self::NoCurrentRoom => 17,
-            Self::TooManyRooms => 18,
-            Self::TooManyRequests => 19,
-            Self::Unavailable => 20,
+            Self::NicknameReserved => 18,
+            Self::RoomExists => 19,
+            Self::UserNotFound => 20,
+            Self::TokenInvalid => 21,
+            Self::Forbidden => 22,
+            Self::PasswordRequired => 23,
+            Self::PasswordWrong => 24,
+            Self::PermissionPending => 25,
+            Self::NoSuchApplicant => 26,
+            Self::TooManyRooms => 27,
+            Self::TooManyRequests => 28,
+            Self::TooMany => 29,
+            Self::Unavailable => 30,
         };
         &TABLE[index]
     }
@@ -148,6 +188,8 @@ mod tests {
             (Refusal::NotJoined, 206, "not_joined"),
             (Refusal::NothingToLeave, 207, "nothing_to_leave"),
             (Refusal::NoCurrentRoom, 208, "no_current_room"),
+            (Refusal::NicknameReserved, 209, "nickname_reserved"),
+            (Refusal::NoSuchApplicant, 217, "no_such_applicant"),
             (Refusal::TooManyRooms, 300, "too_many_rooms"),
             (Refusal::Unavailable, 400, "unavailable"),
         ] {

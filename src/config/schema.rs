@@ -87,14 +87,18 @@ fn address(text: &str) -> Address {
 config! {
     /// Where the node listens. Every listener is an address or `off`.
     listen: Listen {
-        /// Main HTTP port: the web page at `/`, WebSockets at `/chat`, `/chat/action` and `/chat/pychat`.
+        /// Main HTTP port: the web page at `/`, WebSockets at `/chat`, `/chat/action`, `/chat/simple` and `/chat/pychat`.
         http: Address = address("0.0.0.0:8080");
         /// Original port of the `action` protocol: WebSocket at `/chat`.
         action: Address = address("0.0.0.0:8000");
+        /// Original port of the `simple` protocol: WebSocket at `/chat`.
+        simple: Address = address("0.0.0.0:8081");
         /// Original port of the `pychat` protocol: raw TCP, one line per message.
         pychat: Address = address("0.0.0.0:9090");
         /// `action` over raw TCP, one JSON object per line.
         action_tcp: Address = Address(None);
+        /// `simple` over raw TCP, one JSON object per line.
+        simple_tcp: Address = Address(None);
         /// Raw TCP that decides the dialect from each client's first line.
         detect_tcp: Address = Address(None);
         /// Health and metrics. Never put it behind the public load balancer; in a pod, bind it to `0.0.0.0:9600`.
@@ -145,15 +149,17 @@ config! {
         text_bytes: usize = 4_096;
         /// Longest frame or line of any dialect, in bytes.
         frame_bytes: usize = 65_536;
-        /// Rooms that one session may be in.
+        /// Rooms that may be created on purpose, in the whole cluster.
+        kept_rooms: u64 = 100_000;
+        /// Rooms that one session may be in, those whose permission it waits for included.
         rooms_per_session: usize = 100;
         /// Messages and other requests a session may send per second, on average.
         messages_per_second: u32 = 50;
         /// Messages and other requests a session may send at once.
         message_burst: u32 = 100;
-        /// Joins a session may ask for per second, on average.
+        /// Joins and creations of rooms a session may ask for per second, on average.
         joins_per_second: u32 = 20;
-        /// Joins a session may ask for at once.
+        /// Joins and creations of rooms a session may ask for at once.
         join_burst: u32 = 120;
         /// Malformed messages in a row that cost the connection.
         strikes: u32 = 20;
@@ -163,6 +169,19 @@ config! {
         connections_per_address: usize = 20_000;
         /// Bytes that may wait for a client that reads slowly, before it is closed.
         mailbox_bytes: usize = 1_048_576;
+    }
+    /// How passwords are hashed (Argon2id, RFC 9106). A hash keeps the parameters it was made with.
+    passwords: PasswordTuning {
+        /// Memory of one hash, in KiB.
+        memory_kib: u32 = 19_456;
+        /// Passes over the memory.
+        iterations: u32 = 2;
+        /// Lanes of one hash.
+        lanes: u32 = 1;
+        /// Hashes made at once, each on a thread of its own.
+        at_once: usize = 2;
+        /// Hashes that may wait for their turn or be made; beyond it clients are told that the service is unavailable.
+        queue: usize = 256;
     }
     /// One connection's life.
     session: SessionTuning {

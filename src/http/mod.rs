@@ -13,7 +13,7 @@ use axum::routing::any;
 pub use admin::{Health, admin_router};
 
 use crate::session::Shared;
-use crate::transport::upgrade;
+use crate::transport::{Wanted, upgrade};
 use crate::wire::DialectKind;
 
 /// The main port: the web page, `/chat` with detection, and each dialect at its own path.
@@ -35,8 +35,16 @@ pub fn original_router(kind: DialectKind, shared: Arc<Shared>) -> Router {
 fn socket(kind: Option<DialectKind>, shared: Arc<Shared>) -> axum::routing::MethodRouter {
     any(move |request: Request| {
         let shared = shared.clone();
-        async move { upgrade(request, kind, shared) }
+        async move {
+            let wanted = Wanted { dialect: kind, extended: asks_for_extended(&request), login: None };
+            upgrade(request, wanted, shared)
+        }
     })
+}
+
+/// Whether `?ext=1` is among the query's parameters.
+fn asks_for_extended(request: &Request) -> bool {
+    request.uri().query().is_some_and(|query| query.split('&').any(|parameter| parameter == "ext=1"))
 }
 
 async fn nothing_here() -> (StatusCode, &'static str) {

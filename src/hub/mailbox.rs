@@ -39,6 +39,8 @@ struct State {
     /// Events of this session's own making that passed, shown or not.
     own_seen: u64,
     closed: Option<CloseReason>,
+    /// Rooms that the session was put out of and does not know yet; each was one that it had joined.
+    put_out: Vec<RoomId>,
     /// No more will be queued; the writer ends when it has written the rest.
     finished: bool,
 }
@@ -72,6 +74,14 @@ pub enum Outgoing {
     Finished,
 }
 
+/// What calls for the session itself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Call {
+    Close(CloseReason),
+    /// It was put out of these rooms.
+    PutOut(Vec<RoomId>),
+}
+
 impl Mailbox {
     /// A mailbox that closes its session when more than `bytes_max` bytes wait.
     pub fn new(bytes_max: usize, metrics: Arc<Metrics>) -> Self {
@@ -86,6 +96,11 @@ impl Mailbox {
     /// Queues a message that answers the request in flight.
     pub fn reply(&self, bytes: Bytes) {
         self.put(bytes, |_| None);
+    }
+
+    /// Queues a message that has nothing to do with a request or a room; `false` when the session is ending.
+    pub fn notice(&self, bytes: Bytes) -> bool {
+        self.put(bytes, |_| None)
     }
 
     /// The request in flight is answered: what waited for it follows.
@@ -130,16 +145,16 @@ impl Mailbox {
         }
     }
 
-    fn put(&self, bytes: Bytes, held_for: impl FnOnce(&State) -> Option<RoomId>) {
+    fn put(&self, bytes: Bytes, held_for: impl FnOnce(&State) -> Option<RoomId>) -> bool {
         let mut state = self.state.lock();
         if state.finished || state.closed.is_some() {
-            return;
+            return false;
         }
         let length = bytes.len();
         if state.bytes() + length > self.bytes_max {
             drop(state);
             self.close(CloseReason::SlowReader);
-            return;
+            return false;
         }
         self.metrics.mailbox_bytes.add(length as i64);
         match held_for(&state) {
@@ -151,6 +166,23 @@ impl Mailbox {
         }
         drop(state);
         self.wake_writer.notify_one();
+        true
+    }
+
+    /// The session is out of a room by somebody else's doing.
+    pub fn put_out(&self, room: RoomId) {
+        self.state.lock().put_out.push(room);
+        self.changed.notify_waiters();
+    }
+
+    /// The rooms that the session was put out of since it asked last.
+    pub fn take_put_out(&self) -> Vec<RoomId> {
+        std::mem::take(&mut self.state.lock().put_out)
+    }
+
+    /// Whether the session was put out of a room and did not ask since.
+    pub fn is_put_out_of(&self, room: &RoomId) -> bool {
+        self.state.lock().put_out.contains(room)
     }
 
     /// Ends the session: what waits is dropped if the peer does not read, the first reason given counts.
@@ -171,6 +203,23 @@ impl Mailbox {
     /// Why the session is to end, if it is.
     pub fn closed(&self) -> Option<CloseReason> {
         self.state.lock().closed
+    }
+
+    /// Waits until something calls for the session.
+    pub async fn until_called(&self) -> Call {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = self.state.lock();
+                if let Some(reason) = state.closed {
+                    return Call::Close(reason);
+                }
+                if !state.put_out.is_empty() {
+                    return Call::PutOut(std::mem::take(&mut state.put_out));
+                }
+            }
+            changed.await;
+        }
     }
 
     /// Waits until the session is to end.

@@ -44,9 +44,12 @@ impl RoomStream {
 
     /// A member of this node entered at this position: from here on nothing may be missed.
     pub fn begin_at(&mut self, entered: Position) {
-        if self.delivered.is_none() {
-            self.delivered = Some(Position { epoch: entered.epoch, offset: entered.offset.saturating_sub(1) });
-        }
+        self.begin_after(Position { epoch: entered.epoch, offset: entered.offset.saturating_sub(1) });
+    }
+
+    /// From after this position on nothing may be missed; moves nothing once something was delivered.
+    pub fn begin_after(&mut self, last: Position) {
+        self.delivered.get_or_insert(last);
     }
 
     /// Continues from a position after a gap that cannot be filled.

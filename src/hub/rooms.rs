@@ -115,14 +115,30 @@ impl Hub {
 
     /// Places a session in a room; it gets nothing until its own join arrives or [`Hub::entered`] says so.
     pub fn enter(&self, id: &RoomId, member: LocalMember) -> Arrival {
+        self.place(id, member, Phase::Joining)
+    }
+
+    /// Places a session in a room that nobody joins or leaves; it gets what is heard from now on.
+    pub fn listen(&self, id: &RoomId, member: LocalMember) -> Arrival {
+        self.place(id, member, Phase::Active)
+    }
+
+    fn place(&self, id: &RoomId, member: LocalMember, phase: Phase) -> Arrival {
         let mut shard = self.shard(id).lock();
         let room = shard.entry(id.clone()).or_insert_with(|| {
             self.metrics.rooms.inc();
             Arc::default()
         });
-        room.state.lock().members.insert(member.session, Entry { member, phase: Phase::Joining });
+        room.state.lock().members.insert(member.session, Entry { member, phase });
         let ready = (!room.ready.load(Ordering::Acquire)).then(|| self.interest.begin(id));
         Arrival { ready }
+    }
+
+    /// Nothing after this position is to be missed, though nobody entered at it.
+    pub fn begin_after(&self, id: &RoomId, last: Position) {
+        if let Some(room) = self.room(id) {
+            room.state.lock().stream.begin_after(last);
+        }
     }
 
     /// The room's traffic is known to arrive.
@@ -262,9 +278,12 @@ impl Hub {
                 entry.member.mailbox.event(id, bytes.clone(), own);
                 receivers += 1;
             }
-            if own {
+            if own && is_of_member(&envelope.event.kind) {
                 entry.member.mailbox.own_passed();
             }
+        }
+        if matches!(&envelope.event.kind, EventKind::Destroyed { room } if room == id) {
+            state.put_all_out(id);
         }
         if someone_left {
             state.drop_departed(envelope.position);
@@ -316,6 +335,18 @@ impl RoomState {
         });
     }
 
+    /// The room is gone. Who is still joining joins its next life.
+    fn put_all_out(&mut self, id: &RoomId) {
+        self.members.retain(|_, entry| match entry.phase {
+            Phase::Joining => true,
+            Phase::Active => {
+                entry.member.mailbox.put_out(id.clone());
+                false
+            }
+            Phase::Leaving { .. } => false,
+        });
+    }
+
     fn drop_departed(&mut self, delivered: Position) {
         self.members.retain(|_, entry| match &mut entry.phase {
             Phase::Leaving { last, done } if reached(delivered, *last) => {
@@ -333,6 +364,11 @@ impl RoomState {
 /// `delivered` is at or after `wanted`; another epoch counts as after, because what was wanted will not come any more.
 fn reached(delivered: Position, wanted: Position) -> bool {
     delivered.epoch != wanted.epoch || delivered.offset >= wanted.offset
+}
+
+/// Whether an event is one that members cause by their own requests in the room, and wait to see.
+fn is_of_member(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::Joined | EventKind::Left | EventKind::Message { .. })
 }
 
 fn past(last: Position, position: Position) -> bool {

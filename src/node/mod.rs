@@ -15,11 +15,11 @@ use tokio_util::task::TaskTracker;
 use crate::ambient::{Clock, Entropy};
 use crate::backend::embedded::{Embedded, Retention};
 use crate::backend::redis::{Redis, Settings};
-use crate::backend::{Broker, InboundSender, Presence, inbound};
-use crate::chat::{CloseReason, Refusal};
+use crate::backend::{Backend, InboundSender, inbound};
+use crate::chat::{CloseReason, NodeId, Refusal};
 use crate::config::{Address, Config, Shutdown};
 use crate::http::{Health, admin_router, main_router, original_router};
-use crate::service::{Chat, ChatLimits, dispatch};
+use crate::service::{Chat, ChatLimits, PasswordSettings, Passwords, dispatch};
 use crate::session::{Lifecycle, SessionLimits, Shared};
 use crate::telemetry::{Metrics, Tracer};
 use crate::transport::{Admission, Listener, serve_http, serve_lines};
@@ -56,23 +56,29 @@ impl Node {
         let listeners = bind(&config)?;
         let running = CancellationToken::new();
         let (sender, receiver) = inbound(config.redis.bus_queue_bytes as usize, metrics.clone());
-        let node_name = format!("{}-{:08x}", hostname(), entropy.bits() as u32);
-        let (broker, presence) = backend(&config, &node_name, sender, &clock, &entropy, &metrics, &running).await?;
+        let id = NodeId::from_random(entropy.bits());
+        let node_name = format!("{}-{id}", hostname());
+        let backend = backend(&config, id, &node_name, sender, &clock, &entropy, &metrics, &running).await?;
         let tracer = tracer(&config, &node_name, &entropy)?;
-        presence.renew().await.context("the first lease cannot be taken")?;
+        backend.presence.renew().await.context("the first lease cannot be taken")?;
 
-        let limits =
-            ChatLimits { text_bytes: config.limits.text_bytes, rooms_per_session: config.limits.rooms_per_session };
-        let chat = Arc::new(Chat::new(broker.clone(), presence, limits, clock.clone(), tracer, metrics.clone()));
+        let limits = ChatLimits {
+            text_bytes: config.limits.text_bytes,
+            rooms_per_session: config.limits.rooms_per_session,
+            require_login: false,
+        };
+        let passwords = passwords(&config, &entropy, &metrics)?;
+        let health = Arc::new(Health::new(backend.broker.clone()));
+        let chat = Arc::new(Chat::new(backend, limits, passwords, None, clock.clone(), tracer, metrics.clone()));
         let shared = Arc::new(Shared {
             chat: chat.clone(),
             limits: session_limits(&config),
             lifecycle: Lifecycle::default(),
+            node: id,
             clock,
             entropy,
             metrics: metrics.clone(),
         });
-        let health = Arc::new(Health::new(broker));
         let mut node = Self {
             chat: chat.clone(),
             shared,
@@ -117,6 +123,10 @@ impl Node {
                     let router = original_router(DialectKind::Action, shared.clone());
                     self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
                 }
+                "simple" => {
+                    let router = original_router(DialectKind::Simple, shared.clone());
+                    self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
+                }
                 "admin" => {
                     let router = admin_router(self.health.clone(), metrics.clone());
                     let stop = self.serving_admin.clone();
@@ -127,6 +137,9 @@ impl Node {
                 }
                 "action_tcp" => {
                     self.tasks.spawn(serve_lines(listener, Some(DialectKind::Action), admission, shared, stop));
+                }
+                "simple_tcp" => {
+                    self.tasks.spawn(serve_lines(listener, Some(DialectKind::Simple), admission, shared, stop));
                 }
                 _ => {
                     self.tasks.spawn(serve_lines(listener, None, admission, shared, stop));
@@ -179,21 +192,35 @@ fn begin_counters(metrics: &Metrics) {
 
 fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
     let listen = &config.listen;
-    let wanted: [(&'static str, Address); 6] = [
+    let wanted: [(&'static str, Address); 8] = [
         ("http", listen.http),
         ("action", listen.action),
+        ("simple", listen.simple),
         ("pychat", listen.pychat),
         ("action_tcp", listen.action_tcp),
+        ("simple_tcp", listen.simple_tcp),
         ("detect_tcp", listen.detect_tcp),
         ("admin", listen.admin),
     ];
     wanted.into_iter().filter_map(|(name, address)| Some(Listener::bind(name, address.0?))).collect()
 }
 
-type Backend = (Arc<dyn Broker>, Arc<dyn Presence>);
+fn passwords(config: &Config, entropy: &Entropy, metrics: &Arc<Metrics>) -> anyhow::Result<Passwords> {
+    let tuning = &config.passwords;
+    let settings = PasswordSettings {
+        memory_kib: tuning.memory_kib,
+        iterations: tuning.iterations,
+        lanes: tuning.lanes,
+        at_once: tuning.at_once,
+        queue: tuning.queue,
+    };
+    Passwords::new(settings, entropy.clone(), metrics.clone()).context("passwords")
+}
 
+#[expect(clippy::too_many_arguments, reason = "called once, by the composition of the node")]
 async fn backend(
     config: &Config,
+    id: NodeId,
     node_name: &str,
     inbound: InboundSender,
     clock: &Clock,
@@ -207,12 +234,13 @@ async fn backend(
             count: storage.history_count,
             age_us: storage.history_age_s as i64 * 1_000_000,
             rooms: storage.rooms_max,
+            kept_rooms: config.limits.kept_rooms,
         };
         let dir = (storage.data_dir != "none").then(|| Path::new(&storage.data_dir));
         let embedded = Arc::new(Embedded::open(dir, retention, inbound, clock.clone(), entropy.clone())?);
         metrics.broker_up.set(1);
         metrics.bus_up.set(1);
-        return Ok((embedded.clone(), embedded));
+        return Ok(Backend::of(embedded));
     }
     let settings = Settings {
         url: storage.redis.clone(),
@@ -220,17 +248,18 @@ async fn backend(
         pool_size: config.redis.pool_size,
         connect_timeout: millis(config.redis.connect_timeout_ms),
         command_timeout: millis(config.redis.command_timeout_ms),
+        kept_rooms: config.limits.kept_rooms,
         history_count: storage.history_count,
         history_age: Duration::from_secs(storage.history_age_s),
         lease: millis(config.cluster.lease_ms),
         deaf: millis(config.cluster.deaf_ms),
+        id,
         node: node_name.to_owned(),
     };
     let redis = Redis::connect(settings, inbound, clock.clone(), entropy.clone(), metrics.clone(), running.clone())
         .await
         .context("storage.redis")?;
-    let redis = Arc::new(redis);
-    Ok((redis.clone(), redis))
+    Ok(Backend::of(Arc::new(redis)))
 }
 
 fn tracer(config: &Config, node_name: &str, entropy: &Entropy) -> anyhow::Result<Tracer> {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Chat;
-use crate::backend::{Heard, Inbound, decode_live};
+use crate::backend::{Heard, Inbound, Proclamation, decode_live};
 use crate::chat::{Envelope, Position, RoomId};
 use crate::hub::Delivered;
 
@@ -34,7 +34,15 @@ pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationT
                 }
             },
             Heard::Event { room, envelope } => catch_ups.deliver(room, &envelope),
-            Heard::Interrupted => catch_ups.all(),
+            Heard::Notice { session, notice, delivered } => {
+                // Who sent it may have given up.
+                let _ = delivered.send(chat.sessions.tell(session, &notice));
+            }
+            Heard::Proclamation(Proclamation::Revoked { account, which }) => chat.sessions.revoke(&account, &which),
+            Heard::Interrupted => {
+                catch_ups.all();
+                catch_ups.look_at_logins();
+            }
             Heard::Barrier(reached) => {
                 // Who waited may have given up.
                 let _ = reached.send(());
@@ -75,6 +83,17 @@ impl CatchUps {
         }
     }
 
+    /// What was revoked while nothing was heard is found out.
+    fn look_at_logins(&self) {
+        let (chat, stop) = (self.chat.clone(), self.stop.clone());
+        let looking = async move {
+            while !chat.look_at_logins().await {
+                tokio::time::sleep(RETRY_EVERY).await;
+            }
+        };
+        self.tasks.spawn(async move { stop.run_until_cancelled(looking).await });
+    }
+
     fn begin(&self, room: RoomId, from: Position) {
         let (chat, permits, stop) = (self.chat.clone(), self.permits.clone(), self.stop.clone());
         self.tasks.spawn(async move { stop.run_until_cancelled(catch_up(&chat, &room, from, &permits)).await });
@@ -87,7 +106,7 @@ async fn catch_up(chat: &Chat, room: &RoomId, mut from: Position, permits: &Sema
     let mut fruitless = 0;
     while chat.hub.epoch(room).is_some() {
         let read = match permits.acquire().await {
-            Ok(_permit) => chat.broker.catch_up(room, from).await,
+            Ok(_permit) => chat.backend.broker.catch_up(room, from).await,
             Err(_) => return,
         };
         let Ok(read) = read else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::chat::{Actor, Conduct, Nickname, Refusal, RoomId, RoomRef, SessionId};
+use crate::chat::{Actor, Conduct, Login, Nickname, Refusal, RoomId, RoomRef, SessionId};
 use crate::hub::Mailbox;
 
 /// One participant; owned by its session, so that requests of one session are never carried out at once.
@@ -13,15 +13,29 @@ pub struct Participant {
     pub(super) name: Option<Nickname>,
     /// The name is claimed in the cluster; a tolerated clash leaves a name without a claim.
     pub(super) holds_name: bool,
+    /// The login of an account, whose name is then the session's. Boxed, because most sessions are guests.
+    pub(super) login: Option<Box<Login>>,
     /// In the order of joining.
     pub(super) rooms: Vec<RoomId>,
+    /// Rooms whose permission it waits for.
+    pub(super) asked: Vec<RoomId>,
     /// Events that this session caused and will see pass.
     pub(super) caused: u64,
 }
 
 impl Participant {
     pub fn new(id: SessionId, mailbox: Arc<Mailbox>, conduct: Conduct) -> Self {
-        Self { id, mailbox, conduct, name: None, holds_name: false, rooms: Vec::new(), caused: 0 }
+        Self {
+            id,
+            mailbox,
+            conduct,
+            name: None,
+            holds_name: false,
+            login: None,
+            rooms: Vec::new(),
+            asked: Vec::new(),
+            caused: 0,
+        }
     }
 
     pub fn name(&self) -> Option<&Nickname> {
@@ -38,6 +52,10 @@ impl Participant {
 
     pub(super) fn actor(&self) -> Actor {
         Actor { session: self.id, nickname: self.name.clone() }
+    }
+
+    pub(super) fn account(&self) -> Option<&Nickname> {
+        self.login.as_ref().map(|login| &login.account)
     }
 
     /// The room a request is about, if the session is in it.

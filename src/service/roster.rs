@@ -7,21 +7,32 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Participant;
-use crate::chat::{Actor, Nickname, RoomId, SessionId};
+use crate::backend::Claimant;
+use crate::chat::{Actor, Event, Nickname, RoomId, SessionId};
 use crate::hub::Mailbox;
 use crate::telemetry::Metrics;
 
-/// Something to be released as soon as the backend answers again. Only ended sessions owe, so nothing here can be claimed
+/// Something to be done as soon as the backend answers again. Only ended sessions owe, so nothing here can be claimed
 /// again meanwhile (a live one keeps what it could not release noted); each debt was once a claim, so their number is bounded by what the node's sessions held.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Debt {
-    Release { nickname: Nickname, session: SessionId },
-    Leave { room: RoomId, who: Actor },
+    Release {
+        nickname: Nickname,
+        session: SessionId,
+    },
+    Leave {
+        room: RoomId,
+        who: Actor,
+    },
+    /// A room came or went, and the lobby does not know yet. The backend had answered just before, so there are few.
+    Announce(Event),
 }
 
 /// What one live session holds; the actor's nickname is the one it holds.
 pub struct Standing {
     pub actor: Actor,
+    /// The nickname is held by an account.
+    pub account: bool,
     pub rooms: Vec<RoomId>,
     pub mailbox: Arc<Mailbox>,
 }
@@ -31,11 +42,14 @@ pub struct Standing {
 pub struct Noted {
     pub names: BTreeSet<Nickname>,
     pub rooms: BTreeSet<RoomId>,
+    /// Rooms whose permission is waited for.
+    pub asked: BTreeSet<RoomId>,
 }
 
 struct Line {
     noted: Noted,
     held: Option<Nickname>,
+    account: bool,
     mailbox: Arc<Mailbox>,
 }
 
@@ -54,7 +68,7 @@ impl Roster {
         let mut lines = self.lines.lock();
         let line = lines.entry(who.id).or_insert_with(|| {
             self.metrics.sessions.inc();
-            Line { noted: Noted::default(), held: None, mailbox: who.mailbox.clone() }
+            Line { noted: Noted::default(), held: None, account: false, mailbox: who.mailbox.clone() }
         });
         change(line);
     }
@@ -65,8 +79,11 @@ impl Roster {
         });
     }
 
-    pub fn hold_name(&self, who: &Participant, nickname: &Nickname) {
-        self.change(who, |line| line.held = Some(nickname.clone()));
+    pub fn hold_name(&self, who: &Participant, nickname: &Nickname, claimant: Claimant) {
+        self.change(who, |line| {
+            line.held = Some(nickname.clone());
+            line.account = claimant != Claimant::Guest;
+        });
     }
 
     pub fn forget_name(&self, who: &Participant, nickname: &Nickname) {
@@ -78,13 +95,23 @@ impl Roster {
 
     pub fn note_room(&self, who: &Participant, room: &RoomId) {
         self.change(who, |line| {
+            line.noted.asked.remove(room);
             line.noted.rooms.insert(room.clone());
+        });
+    }
+
+    /// The session is not in a room that it wanted to enter, and waits for the permission.
+    pub fn note_asked(&self, who: &Participant, room: &RoomId) {
+        self.change(who, |line| {
+            line.noted.rooms.remove(room);
+            line.noted.asked.insert(room.clone());
         });
     }
 
     pub fn forget_room(&self, who: &Participant, room: &RoomId) {
         self.change(who, |line| {
             line.noted.rooms.remove(room);
+            line.noted.asked.remove(room);
         });
     }
 
@@ -95,6 +122,8 @@ impl Roster {
         Noted {
             names: line.noted.names.iter().filter(|name| line.held.as_ref() != Some(name)).cloned().collect(),
             rooms: line.noted.rooms.iter().filter(|room| !who.rooms.contains(room)).cloned().collect(),
+            // These are known.
+            asked: BTreeSet::new(),
         }
     }
 
@@ -130,6 +159,7 @@ impl Roster {
         let lines = self.lines.lock();
         let standing = |(session, line): (&SessionId, &Line)| Standing {
             actor: Actor { session: *session, nickname: line.held.clone() },
+            account: line.account,
             rooms: line.noted.rooms.iter().cloned().collect(),
             mailbox: line.mailbox.clone(),
         };

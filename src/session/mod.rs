@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 pub use lifecycle::Lifecycle;
 
 use crate::ambient::{Clock, Entropy};
-use crate::chat::SessionId;
+use crate::chat::{Login, NodeId, SessionId};
 use crate::hub::Mailbox;
 use crate::service::Chat;
 use crate::telemetry::Metrics;
@@ -30,6 +30,8 @@ pub struct Shared {
     pub chat: Arc<Chat>,
     pub limits: SessionLimits,
     pub lifecycle: Lifecycle,
+    /// Where the sessions are, part of their ids.
+    pub node: NodeId,
     pub clock: Clock,
     pub entropy: Entropy,
     pub metrics: Arc<Metrics>,
@@ -50,10 +52,14 @@ pub struct SessionLimits {
 }
 
 /// How a connection begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Opening {
     /// `None`: told by the first message.
     pub dialect: Option<DialectKind>,
+    /// The client asked for the dialect's extended mode.
+    pub extended: bool,
+    /// The login that the client brought. Boxed, because most are guests.
+    pub login: Option<Box<Login>>,
     pub framing: FramingKind,
     /// `tcp` or `websocket`, for metrics.
     pub transport: &'static str,
@@ -61,7 +67,7 @@ pub struct Opening {
 
 /// Serves a connection to its end. `early` are bytes that were read from it already.
 pub async fn run(stream: impl AsyncRead + AsyncWrite + Unpin, early: Bytes, opening: Opening, shared: Arc<Shared>) {
-    let id = SessionId::from_random(shared.entropy.bits());
+    let id = SessionId::on(shared.node, shared.entropy.bits());
     let mailbox = Arc::new(Mailbox::new(shared.limits.mailbox_bytes, shared.metrics.clone()));
     let (mut read_half, mut write_half) = tokio::io::split(stream);
     tracing::debug!(session = %id, dialect = opening.dialect.map(DialectKind::label), transport = opening.transport, "opened");

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Opening, SessionLimits, Shared};
-use crate::chat::{CloseReason, Command, Fault, Refusal, Reply, SessionId, TokenBucket};
-use crate::hub::{Mailbox, WireFormat};
-use crate::service::Participant;
+use crate::chat::{CloseReason, Command, Fault, Login, Notice, Refusal, Reply, RoomId, SessionId, TokenBucket};
+use crate::hub::{Call, Mailbox, WireFormat};
+use crate::service::{Participant, Settling};
 use crate::telemetry::Metrics;
 use crate::wire::{
     Detected, Dialect, DialectKind, Frame, FramingError, FramingKind, Inbound, Request, Tag, close_frame, detect,
@@ -36,18 +36,24 @@ pub(super) async fn run(
 ) -> CloseReason {
     let mut reader = Reader {
         inbound: Inbound::new(opening.framing, shared.limits.frame_bytes),
-        gauge: ConnectionGauge::new(opening, &shared.metrics),
+        gauge: ConnectionGauge::new(opening.transport, &shared.metrics),
         speaking: None,
         framing: opening.framing,
+        extended: opening.extended,
+        login: opening.login,
         mailbox: mailbox.clone(),
         id,
         shared,
     };
-    if let Some(kind) = opening.dialect {
-        reader.speak(kind);
-    }
     let reading = shared.lifecycle.reading();
-    let reason = reader.read(socket, early).await;
+    let begun = match opening.dialect {
+        Some(kind) => reader.speak(kind).await,
+        None => Ok(()),
+    };
+    let reason = match begun {
+        Ok(()) => reader.read(socket, early).await,
+        Err(reason) => reason,
+    };
     drop(reading);
     let reason = reader.outlast(reason).await;
     mailbox.close(reason);
@@ -64,6 +70,10 @@ struct Reader<'a> {
     /// `None` until the dialect is known.
     speaking: Option<Speaking>,
     framing: FramingKind,
+    /// The extended mode is wanted.
+    extended: bool,
+    /// Brought along and not used yet.
+    login: Option<Box<Login>>,
     mailbox: Arc<Mailbox>,
     id: SessionId,
     shared: &'a Shared,
@@ -80,22 +90,51 @@ struct Speaking {
 }
 
 impl Reader<'_> {
-    fn speak(&mut self, kind: DialectKind) -> &mut Speaking {
-        let dialect = kind.dialect();
+    /// The dialect is known: the session begins.
+    async fn speak(&mut self, kind: DialectKind) -> Result<(), CloseReason> {
+        let dialect = kind.dialect(self.extended);
         if let Some(limit) = dialect.rules().message_bytes_max {
             self.inbound.limit(limit);
         }
         self.gauge.label(kind.label());
         let SessionLimits { messages_per_second, message_burst, joins_per_second, join_burst, .. } = self.shared.limits;
         let now_ms = self.shared.clock.now_ms();
-        self.speaking.insert(Speaking {
+        let speaking = self.speaking.insert(Speaking {
             dialect,
             kind,
             who: Participant::new(self.id, self.mailbox.clone(), dialect.rules().conduct),
             messages: TokenBucket::new(messages_per_second, message_burst, now_ms),
             joins: TokenBucket::new(joins_per_second, join_burst, now_ms),
             strikes: 0,
-        })
+        });
+        let chat = &self.shared.chat;
+        chat.arrive(&speaking.who, WireFormat { form: dialect.form(), framing: self.framing }).await;
+        let Some(login) = self.login.take() else { return Ok(()) };
+        match chat.sign_in(&mut speaking.who, *login).await {
+            Ok(_) => Ok(()),
+            Err(Refusal::TokenInvalid) => Err(CloseReason::LoggedOut),
+            Err(_) => Err(CloseReason::LoginUnavailable),
+        }
+    }
+
+    /// The client asked for the extended mode.
+    fn extend(&mut self) {
+        let Some(speaking) = &mut self.speaking else { return };
+        speaking.dialect = speaking.kind.dialect(true);
+        let format = WireFormat { form: speaking.dialect.form(), framing: self.framing };
+        self.shared.chat.set_format(&speaking.who, format);
+    }
+
+    /// Rooms that the session was put out of: it is told so, in its own words for that.
+    async fn heed_put_out(&mut self, rooms: Vec<RoomId>) {
+        let Some(speaking) = &mut self.speaking else { return };
+        let format = WireFormat { form: speaking.dialect.form(), framing: self.framing };
+        for room in self.shared.chat.heed_put_out(&mut speaking.who, rooms).await {
+            let notice = Notice::PutOut { room, own_name: speaking.who.name().cloned() };
+            if let Some(bytes) = format.tell(&notice) {
+                self.mailbox.notice(bytes);
+            }
+        }
     }
 
     async fn read(&mut self, socket: &mut (impl AsyncRead + Unpin), early: Bytes) -> CloseReason {
@@ -110,7 +149,10 @@ impl Reader<'_> {
             tokio::select! {
                 biased;
                 () = lifecycle.no_more_reading() => return CloseReason::Restart,
-                reason = self.mailbox.until_closed() => return reason,
+                call = self.mailbox.until_called() => match call {
+                    Call::Close(reason) => return reason,
+                    Call::PutOut(rooms) => self.heed_put_out(rooms).await,
+                },
                 read = read_some(socket, &mut self.inbound) => match read {
                     Ok(0) | Err(_) => return CloseReason::PeerGone,
                     Ok(_) => keepalive.heard(),
@@ -167,11 +209,13 @@ impl Reader<'_> {
     async fn message(&mut self, message: &[u8]) -> Result<(), CloseReason> {
         if self.speaking.is_none() {
             match detect(message) {
-                Detected::Dialect(kind) => {
-                    self.speak(kind);
-                }
+                Detected::Dialect(kind) => self.speak(kind).await?,
                 Detected::Unspoken => return Err(CloseReason::UnknownDialect),
             }
+        }
+        let put_out = self.mailbox.take_put_out();
+        if !put_out.is_empty() {
+            self.heed_put_out(put_out).await;
         }
         let Some(speaking) = &mut self.speaking else { return Ok(()) };
         // The first message on a detecting listener came in under the general limit.
@@ -183,8 +227,12 @@ impl Reader<'_> {
         if command.as_ref().is_ok_and(|command| speaking.who.conduct().shows_event_of(command)) {
             self.mailbox.await_reply();
         }
+        let is_hello = matches!(command, Ok(Command::Hello { .. }));
         let format = WireFormat { form, framing: self.framing };
         let (result, afterwards) = speaking.carry_out(command, format, self.shared).await;
+        if is_hello && result.is_ok() {
+            self.extend();
+        }
         self.answer(&tag, &result).await;
         self.mailbox.replied();
         if let (Some(afterwards), Some(speaking)) = (afterwards, &mut self.speaking) {
@@ -210,7 +258,7 @@ impl Reader<'_> {
 
     /// The dialect to answer in; one that is not told yet is answered as the plainest of all.
     fn dialect(&self) -> &'static dyn Dialect {
-        self.speaking.as_ref().map_or_else(|| DialectKind::Pychat.dialect(), |speaking| speaking.dialect)
+        self.speaking.as_ref().map_or_else(|| DialectKind::Pychat.dialect(false), |speaking| speaking.dialect)
     }
 
     /// Counts malformed messages in a row.
@@ -232,8 +280,8 @@ impl Reader<'_> {
         if reason == CloseReason::PeerGone {
             return Vec::new();
         }
-        let dialect = self.dialect();
-        let notice = dialect.notice(reason).map(|notice| frame(self.framing, dialect.rules().line_end, &notice));
+        let format = WireFormat { form: self.dialect().form(), framing: self.framing };
+        let notice = format.tell(&Notice::Closing(reason));
         notice.into_iter().chain(close_frame(self.framing, reason)).collect()
     }
 }
@@ -244,9 +292,10 @@ impl Speaking {
         command: Result<Command, Refusal>,
         format: WireFormat,
         shared: &Shared,
-    ) -> (Result<Reply, Refusal>, Option<crate::service::Settling>) {
+    ) -> (Result<Reply, Refusal>, Option<Settling>) {
         let now_ms = shared.clock.now_ms();
-        let bucket = if matches!(command, Ok(Command::Join { .. })) { &mut self.joins } else { &mut self.messages };
+        let is_heavy = matches!(command, Ok(Command::Join { .. } | Command::Create { .. } | Command::Change { .. }));
+        let bucket = if is_heavy { &mut self.joins } else { &mut self.messages };
         if !bucket.take(now_ms) {
             return (Err(Refusal::TooManyRequests), None);
         }
@@ -332,8 +381,7 @@ struct ConnectionGauge<'a> {
 }
 
 impl<'a> ConnectionGauge<'a> {
-    fn new(opening: Opening, metrics: &'a Metrics) -> Self {
-        let transport = opening.transport;
+    fn new(transport: &'static str, metrics: &'a Metrics) -> Self {
         metrics.connections.with_label_values(&[UNDETECTED, transport]).inc();
         Self { metrics, transport, dialect: UNDETECTED }
     }

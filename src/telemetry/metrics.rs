@@ -87,6 +87,8 @@ metrics! {
     logins_total: IntCounter "crosstalk_logins_total" [] [] "Nicknames claimed.";
     joins_total: IntCounter "crosstalk_joins_total" [] [] "Rooms joined.";
     publishes_total: IntCounter "crosstalk_publishes_total" [] [] "Messages accepted by the broker and acknowledged.";
+    private_messages_total: IntCounter "crosstalk_private_messages_total" [] [] "Private messages put into their receiver's mailbox and acknowledged.";
+    password_queue: IntGauge "crosstalk_password_queue" [] [] "Passwords being hashed or waiting for their turn.";
     publish_seconds: Histogram "crosstalk_publish_seconds" [] [LATENCY_SECONDS] "Time from a message's request to the broker's acceptance, in seconds.";
     events_total: IntCounter "crosstalk_events_total" [] [] "Room events heard from the broker.";
     event_delay_seconds: Histogram "crosstalk_event_delay_seconds" [] [LATENCY_SECONDS] "Time from the broker's acceptance of an event to its place in the members' mailboxes, in seconds; includes the difference of the two clocks.";

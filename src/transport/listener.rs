@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Admission, Admitted};
-use crate::chat::CloseReason;
+use crate::chat::{CloseReason, Notice};
 use crate::session::{self, Opening, Shared};
-use crate::wire::{DialectKind, FramingKind, frame};
+use crate::wire::{DialectKind, FramingKind, WireFormat};
 
 const BACKLOG: u32 = 4_096;
 /// After a failed accept (out of descriptors, say) the loop waits instead of spinning.
@@ -87,13 +87,13 @@ pub async fn serve_lines(
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let opening = Opening { dialect, framing: FramingKind::Lines, transport: "tcp" };
+    let opening = Opening { dialect, extended: false, login: None, framing: FramingKind::Lines, transport: "tcp" };
     listener
         .accept_each(stop, |stream, peer| {
             let lifecycle = shared.lifecycle.clone();
             match admission.admit(peer.ip()) {
                 Some(admitted) => {
-                    let shared = shared.clone();
+                    let (shared, opening) = (shared.clone(), opening.clone());
                     lifecycle.spawn(async move {
                         session::run(stream, Bytes::new(), opening, shared).await;
                         drop(admitted);
@@ -107,9 +107,9 @@ pub async fn serve_lines(
 
 /// Says why, once, without waiting for anybody.
 async fn turn_away(mut stream: TcpStream, dialect: Option<DialectKind>) {
-    let dialect = dialect.unwrap_or(DialectKind::Pychat).dialect();
-    if let Some(notice) = dialect.notice(CloseReason::TooManyConnections) {
-        let bytes = frame(FramingKind::Lines, dialect.rules().line_end, &notice);
+    let form = dialect.unwrap_or(DialectKind::Pychat).dialect(false).form();
+    let format = WireFormat { form, framing: FramingKind::Lines };
+    if let Some(bytes) = format.tell(&Notice::Closing(CloseReason::TooManyConnections)) {
         // A fresh socket's send buffer always has room for one line.
         let _ = stream.write_all(&bytes).await;
     }

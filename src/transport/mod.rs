@@ -6,4 +6,4 @@ mod websocket;
 
 pub use admission::{Admission, Admitted};
 pub use listener::{Listener, serve_http, serve_lines};
-pub use websocket::upgrade;
+pub use websocket::{Wanted, upgrade};

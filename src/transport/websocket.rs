@@ -12,11 +12,22 @@ use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
 use super::Admitted;
+use crate::chat::Login;
 use crate::session::{self, Opening, Shared};
 use crate::wire::{DialectKind, FramingKind};
 
-/// Answers a request for a WebSocket and serves the session; `dialect` `None` has the first message tell it.
-pub fn upgrade(mut request: Request, dialect: Option<DialectKind>, shared: Arc<Shared>) -> Response {
+/// What a request for a WebSocket asks for beside the socket.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// `None`: told by the first message.
+    pub dialect: Option<DialectKind>,
+    /// The dialect's extended mode.
+    pub extended: bool,
+    pub login: Option<Box<Login>>,
+}
+
+/// Answers a request for a WebSocket and serves the session.
+pub fn upgrade(mut request: Request, wanted: Wanted, shared: Arc<Shared>) -> Response {
     let accept = match check(&request) {
         Ok(accept) => accept,
         Err((status, reason)) => return refused(status, reason),
@@ -25,7 +36,8 @@ pub fn upgrade(mut request: Request, dialect: Option<DialectKind>, shared: Arc<S
         return refused(StatusCode::UPGRADE_REQUIRED, "This connection cannot become a WebSocket");
     };
     let admitted = request.extensions_mut().remove::<Arc<Admitted>>();
-    let opening = Opening { dialect, framing: FramingKind::WebSocket, transport: "websocket" };
+    let Wanted { dialect, extended, login } = wanted;
+    let opening = Opening { dialect, extended, login, framing: FramingKind::WebSocket, transport: "websocket" };
     let lifecycle = shared.lifecycle.clone();
     lifecycle.spawn(async move {
         match upgraded.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<TcpStream>>) {

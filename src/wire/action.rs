@@ -10,8 +10,11 @@ use serde::Serialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Dialect, EventForm, Messages, Request, Rules, Tag, json};
-use crate::chat::{CloseReason, Command, Conduct, Envelope, EventKind, Nickname, Refusal, Reply, RoomId, RoomRef};
+use super::json::{echoed, json, present, raw_with_echo, string};
+use super::{Dialect, EventForm, Messages, Request, Rules, Tag};
+use crate::chat::{
+    Addressee, Command, Conduct, Envelope, EventKind, Nickname, Notice, Refusal, Reply, RoomId, RoomRef,
+};
 
 pub struct Action;
 
@@ -20,6 +23,8 @@ const RULES: Rules = Rules {
         login_first: false,
         login_once: false,
         login_tolerates_clash: false,
+        join_creates: true,
+        in_lobby: false,
         single_room: false,
         sees_own_leaving: false,
         in_step: false,
@@ -55,7 +60,7 @@ impl Serialize for RoomIdForm<'_> {
                 Ok(integer) => integer.serialize(serializer),
                 Err(_) => serializer.serialize_str(self.1),
             },
-            EventForm::ActionText | EventForm::Pychat => serializer.serialize_str(self.1),
+            _ => serializer.serialize_str(self.1),
         }
     }
 }
@@ -65,27 +70,24 @@ impl Dialect for Action {
         &RULES
     }
 
+    fn form(&self) -> EventForm {
+        EventForm::ActionText
+    }
+
     fn decode(&self, message: &[u8]) -> Request {
-        let Ok(raw) = serde_json::from_slice::<&RawValue>(message) else {
-            let echo = serde_json::to_string(&String::from_utf8_lossy(message)).unwrap_or_default();
-            return refused(Tag::Echo(echo), Refusal::NotAnObject);
-        };
-        let tag = Tag::Echo(raw.get().to_owned());
-        let Ok(fields) = read_fields(raw) else {
-            return refused(tag, Refusal::NotAnObject);
+        let (raw, tag) = raw_with_echo(message);
+        let Some(fields) = raw.and_then(|raw| read_fields(raw).ok()) else {
+            return Request { tag, command: Err(Refusal::NotAnObject), form: self.form() };
         };
         let (command, form) = match command(&fields) {
             Ok((command, form)) => (Ok(command), form),
-            Err(refusal) => (Err(refusal), EventForm::ActionText),
+            Err(refusal) => (Err(refusal), self.form()),
         };
         Request { tag, command, form }
     }
 
     fn answer<'a>(&self, tag: &'a Tag, outcome: &'a Result<Reply, Refusal>, _: Option<&'a Nickname>) -> Messages<'a> {
-        let request: &RawValue = match tag {
-            Tag::Echo(text) => serde_json::from_str(text).unwrap_or(RawValue::NULL),
-            Tag::Nothing => RawValue::NULL,
-        };
+        let request = echoed(tag);
         let answer = match outcome {
             Ok(_) => json(&Answer { action: "RESPONSE", request, message: "OK" }),
             Err(refusal) => json(&Answer { action: "ERROR", request, message: &error_text(refusal) }),
@@ -102,18 +104,29 @@ impl Dialect for Action {
                 text,
             })),
             // Only the extended mode has words for these.
-            EventKind::Joined | EventKind::Left => None,
+            EventKind::Joined | EventKind::Left | EventKind::Created { .. } | EventKind::Destroyed { .. } => None,
         }
     }
 
-    fn notice(&self, reason: CloseReason) -> Option<Vec<u8>> {
-        let message = reason.notice()?;
-        Some(json(&Answer { action: "ERROR", request: RawValue::NULL, message }))
+    fn tell(&self, _: EventForm, notice: &Notice) -> Option<Vec<u8>> {
+        match notice {
+            Notice::Closing(reason) => {
+                let message = reason.notice()?;
+                Some(json(&Answer { action: "ERROR", request: RawValue::NULL, message }))
+            }
+            Notice::Private(message) => {
+                let room = format!("@{}", message.from.identifier());
+                Some(json(&GetMessage {
+                    action: "GET MESSAGE",
+                    room_id: RoomIdForm(EventForm::ActionText, &room),
+                    author: message.from.shown_name(),
+                    text: &message.text,
+                }))
+            }
+            // Only the extended mode has words for these.
+            Notice::PutOut { .. } | Notice::Asked { .. } | Notice::Decided { .. } => None,
+        }
     }
-}
-
-fn refused(tag: Tag, refusal: Refusal) -> Request {
-    Request { tag, command: Err(refusal), form: EventForm::ActionText }
 }
 
 /// The fields this dialect knows, unread; of a key that stands twice the last one counts.
@@ -123,6 +136,8 @@ struct Fields<'a> {
     nickname: Option<&'a RawValue>,
     room_id: Option<&'a RawValue>,
     text: Option<&'a RawValue>,
+    password: Option<&'a RawValue>,
+    token: Option<&'a RawValue>,
 }
 
 fn read_fields(raw: &RawValue) -> Result<Fields<'_>, serde_json::Error> {
@@ -143,6 +158,8 @@ fn read_fields(raw: &RawValue) -> Result<Fields<'_>, serde_json::Error> {
                     "nickname" => fields.nickname = Some(map.next_value()?),
                     "room_id" => fields.room_id = Some(map.next_value()?),
                     "text" => fields.text = Some(map.next_value()?),
+                    "password" => fields.password = Some(map.next_value()?),
+                    "token" => fields.token = Some(map.next_value()?),
                     _ => {
                         map.next_value::<IgnoredAny>()?;
                     }
@@ -161,37 +178,45 @@ fn command(fields: &Fields<'_>) -> Result<(Command, EventForm), Refusal> {
     let action = string(action).ok_or(Refusal::ActionUnknown)?;
     let text_form = EventForm::ActionText;
     match action.as_ref() {
-        "LOGIN NICK" => {
-            let nickname = present(fields.nickname)
-                .and_then(string)
-                .and_then(|raw| Nickname::parse(&raw).ok())
-                .ok_or(Refusal::NicknameInvalid)?;
-            Ok((Command::Login { nickname }, text_form))
-        }
+        "LOGIN NICK" => login(fields).map(|command| (command, text_form)),
         "JOIN ROOM" => {
             let (room, form) = room(fields)?;
-            Ok((Command::Join { room }, form))
+            let password = optional(fields.password, "password")?;
+            Ok((Command::Join { room, password }, form))
         }
         "LEFT ROOM" => Ok((Command::Leave { room: RoomRef::Named(room(fields)?.0) }, text_form)),
-        "SEND MESSAGE" => {
-            let room = RoomRef::Named(room(fields)?.0);
-            let text = present(fields.text).and_then(string).ok_or(Refusal::ParameterMissing("text"))?;
-            Ok((Command::Send { room, text: text.into_owned() }, text_form))
-        }
+        "SEND MESSAGE" => send(fields).map(|command| (command, text_form)),
         _ => Err(Refusal::ActionUnknown),
     }
 }
 
-/// A field that is there and not null.
-fn present(field: Option<&RawValue>) -> Option<&RawValue> {
-    field.filter(|raw| raw.get() != "null")
+fn login(fields: &Fields<'_>) -> Result<Command, Refusal> {
+    let token = optional(fields.token, "token")?;
+    let nickname = match present(fields.nickname) {
+        None if token.is_some() => None,
+        raw => {
+            let nickname = raw.and_then(string).and_then(|raw| Nickname::parse(&raw).ok());
+            Some(nickname.ok_or(Refusal::NicknameInvalid)?)
+        }
+    };
+    Ok(Command::Login { nickname, token })
 }
 
-fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    // A `Cow` of its own borrows only through this wrapper; unescaped text is then not copied.
-    #[derive(serde::Deserialize)]
-    struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Borrowed<'_>>(raw.get()).ok().map(|text| text.0)
+/// A room id that begins with `@` is somebody to write to.
+fn send(fields: &Fields<'_>) -> Result<Command, Refusal> {
+    let text = || present(fields.text).and_then(string).map(Cow::into_owned).ok_or(Refusal::ParameterMissing("text"));
+    let target = present(fields.room_id).and_then(string);
+    if let Some(name) = target.as_deref().and_then(|target| target.strip_prefix('@')) {
+        let to = Addressee::parse(name).map_err(|_| Refusal::ParameterInvalid("room_id"))?;
+        return Ok(Command::SendPrivate { to, target: format!("@{name}"), text: text()? });
+    }
+    let room = RoomRef::Named(room(fields)?.0);
+    Ok(Command::Send { room, text: text()? })
+}
+
+fn optional(field: Option<&RawValue>, name: &'static str) -> Result<Option<String>, Refusal> {
+    let Some(raw) = present(field) else { return Ok(None) };
+    string(raw).map(|text| Some(text.into_owned())).ok_or(Refusal::ParameterInvalid(name))
 }
 
 fn room(fields: &Fields<'_>) -> Result<(RoomId, EventForm), Refusal> {
@@ -227,8 +252,16 @@ fn error_text(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::RoomNotFound => "Room not found",
         Refusal::NotJoined | Refusal::NoCurrentRoom => "You should join this room first",
         Refusal::NothingToLeave => "You are already leave this room",
+        Refusal::NicknameReserved => "Nickname already in use",
+        Refusal::RoomExists => "Room already exists",
+        Refusal::UserNotFound | Refusal::NoSuchApplicant => "User not found",
+        Refusal::TokenInvalid => "Parameter 'token' is invalid",
+        Refusal::Forbidden => "Forbidden",
+        Refusal::PasswordRequired => "Room password required",
+        Refusal::PasswordWrong => "Wrong room password",
+        Refusal::PermissionPending => "Waiting for the permission of the room's owner",
         Refusal::TooManyRooms => "Too many rooms",
-        Refusal::TooManyRequests => "Too many requests",
+        Refusal::TooManyRequests | Refusal::TooMany => "Too many requests",
         Refusal::Unavailable => "Service is unavailable, try again",
     })
 }
@@ -252,7 +285,8 @@ mod tests {
             ("123456789012345678901234567890", EventForm::ActionInteger, "123456789012345678901234567890"),
         ] {
             let request = decode(&format!(r#"{{"action":"JOIN ROOM","room_id":{raw}}}"#));
-            assert_eq!(request.command, Ok(Command::Join { room: RoomId::parse(room).unwrap() }));
+            let room_id = RoomId::parse(room).unwrap();
+            assert_eq!(request.command, Ok(Command::Join { room: room_id, password: None }));
             assert_eq!(request.form, form);
             let shown = json(&RoomIdForm(form, room));
             assert_eq!(String::from_utf8(shown).unwrap(), raw.replace("-0", "0"));
@@ -267,7 +301,7 @@ mod tests {
     fn the_last_of_two_equal_keys_counts_and_the_echo_is_verbatim() {
         let text = r#"{"action":"X", "action" : "LOGIN NICK","nickname":"Bob","n":1.50}"#;
         let request = decode(text);
-        assert_eq!(request.command, Ok(Command::Login { nickname: Nickname::parse("Bob").unwrap() }));
+        assert_eq!(request.command, Ok(Command::Login { nickname: Nickname::parse("Bob").ok(), token: None }));
         assert_eq!(request.tag, Tag::Echo(text.to_owned()));
     }
 

@@ -24,7 +24,7 @@ pub fn detect(message: &[u8]) -> Detected {
     };
     let has = |key: &str| object.contains_key(key);
     if has("target") || (has("type") && !has("action")) {
-        Detected::Unspoken
+        Detected::Dialect(DialectKind::Simple)
     } else if has("action") {
         Detected::Dialect(DialectKind::Action)
     } else if has("method") {
@@ -41,12 +41,14 @@ mod tests {
     #[test]
     fn the_first_message_tells_the_dialect() {
         let action = Detected::Dialect(DialectKind::Action);
+        let simple = Detected::Dialect(DialectKind::Simple);
         let pychat = Detected::Dialect(DialectKind::Pychat);
         for (message, expected) in [
             (r#"{"action":"JOIN ROOM","room_id":5}"#, action),
             (r#"{"action":"JOIN ROOM","room_id":5,"type":"mine"}"#, action),
-            (r##"{"type":"command","action":"create","target":"#main"}"##, Detected::Unspoken),
-            (r##"{"target":"#main","message":"hi"}"##, Detected::Unspoken),
+            (r##"{"type":"command","action":"create","target":"#main"}"##, simple),
+            (r##"{"target":"#main","message":"hi"}"##, simple),
+            (r#"{"type":"hello","ext":1}"#, simple),
             (r#"{"req_id":1,"method":"GET_TIME"}"#, Detected::Unspoken),
             ("LOGIN alice", pychat),
             ("{\"foo\":1}", pychat),

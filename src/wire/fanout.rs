@@ -4,8 +4,8 @@ use std::cell::OnceCell;
 
 use bytes::Bytes;
 
+use super::EventForm;
 use super::framing::{FramingKind, frame};
-use super::{DialectKind, EventForm};
 use crate::chat::Envelope;
 
 /// The bytes one subscriber of a room wants: the form of the event, framed for its transport.
@@ -15,19 +15,12 @@ pub struct WireFormat {
     pub framing: FramingKind,
 }
 
-const FORMS: usize = 4;
+const FORMS: usize = 6;
 const FRAMINGS: usize = 2;
 
 impl WireFormat {
     fn index(self) -> usize {
         self.form as usize * FRAMINGS + self.framing as usize
-    }
-
-    fn dialect(self) -> DialectKind {
-        match self.form {
-            EventForm::ActionText | EventForm::ActionHash | EventForm::ActionInteger => DialectKind::Action,
-            EventForm::Pychat => DialectKind::Pychat,
-        }
     }
 }
 
@@ -51,7 +44,7 @@ impl<'a> Fanout<'a> {
     pub fn bytes(&self, format: WireFormat) -> Option<&Bytes> {
         self.encoded[format.index()]
             .get_or_init(|| {
-                let dialect = format.dialect().dialect();
+                let dialect = format.form.dialect();
                 let message = dialect.event(format.form, self.room, self.envelope)?;
                 Some(frame(format.framing, dialect.rules().line_end, &message))
             })

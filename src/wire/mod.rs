@@ -8,36 +8,46 @@ mod action;
 mod detect;
 mod fanout;
 mod framing;
+mod json;
 mod pychat;
 mod pychat_dates;
+mod simple;
+mod times;
 
 pub use detect::{Detected, detect};
 pub use fanout::{Fanout, WireFormat};
 pub use framing::{Frame, FramingError, FramingKind, Inbound, close_frame, frame, ping_frame};
 
-use crate::chat::{CloseReason, Command, Conduct, Envelope, Nickname, Refusal, Reply};
+use bytes::Bytes;
+
+use crate::chat::{Command, Conduct, Envelope, Nickname, Notice, Refusal, Reply};
 
 /// The protocols this server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DialectKind {
     Action,
+    Simple,
     Pychat,
 }
 
 impl DialectKind {
-    pub const ALL: [Self; 2] = [Self::Action, Self::Pychat];
+    pub const ALL: [Self; 3] = [Self::Action, Self::Simple, Self::Pychat];
 
     pub fn label(self) -> &'static str {
         match self {
             Self::Action => "action",
+            Self::Simple => "simple",
             Self::Pychat => "pychat",
         }
     }
 
-    pub fn dialect(self) -> &'static dyn Dialect {
-        match self {
-            Self::Action => &action::Action,
-            Self::Pychat => &pychat::Pychat,
+    /// The dialect; in its extended mode where it has one and the client asked for it.
+    pub fn dialect(self, extended: bool) -> &'static dyn Dialect {
+        match (self, extended) {
+            (Self::Action, _) => &action::Action,
+            (Self::Simple, false) => &simple::Simple { extended: false },
+            (Self::Simple, true) => &simple::Simple { extended: true },
+            (Self::Pychat, _) => &pychat::Pychat,
         }
     }
 }
@@ -51,7 +61,20 @@ pub enum EventForm {
     ActionHash,
     /// `action`, the room id as the JSON integer with which it was joined.
     ActionInteger,
+    Simple,
+    SimpleExtended,
     Pychat,
+}
+
+impl EventForm {
+    fn dialect(self) -> &'static dyn Dialect {
+        match self {
+            Self::ActionText | Self::ActionHash | Self::ActionInteger => DialectKind::Action.dialect(false),
+            Self::Simple => DialectKind::Simple.dialect(false),
+            Self::SimpleExtended => DialectKind::Simple.dialect(true),
+            Self::Pychat => DialectKind::Pychat.dialect(false),
+        }
+    }
 }
 
 /// What a dialect needs to answer one request of its own; nobody else looks inside.
@@ -90,6 +113,9 @@ pub type Messages<'a> = Box<dyn Iterator<Item = Vec<u8>> + Send + 'a>;
 pub trait Dialect: Send + Sync {
     fn rules(&self) -> &'static Rules;
 
+    /// The form of events that no request asked for in another one.
+    fn form(&self) -> EventForm;
+
     /// Reads one message. Never fails: what cannot be read is a request with a refusal.
     fn decode(&self, message: &[u8]) -> Request;
 
@@ -104,11 +130,15 @@ pub trait Dialect: Send + Sync {
     /// A room's event in one of this dialect's forms; `None` where the dialect has no words for it.
     fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Option<Vec<u8>>;
 
-    /// The last message before the server closes, where there is something to say.
-    fn notice(&self, reason: CloseReason) -> Option<Vec<u8>>;
+    /// What answers no request, in one of this dialect's forms; `None` where the dialect has no words for it.
+    fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>>;
 }
 
-/// JSON of a value that cannot fail to serialise (no maps with odd keys, no failing impls).
-fn json(value: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
+impl WireFormat {
+    /// A notice in this format, ready to be written; `None` where the dialect has no words for it.
+    pub fn tell(self, notice: &Notice) -> Option<Bytes> {
+        let dialect = self.form.dialect();
+        let message = dialect.tell(self.form, notice)?;
+        Some(frame(self.framing, dialect.rules().line_end, &message))
+    }
 }

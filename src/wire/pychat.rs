@@ -5,8 +5,11 @@
 
 use serde::Serialize;
 
-use super::{Dialect, EventForm, Messages, Request, Rules, Tag, json, pychat_dates};
-use crate::chat::{CloseReason, Command, Conduct, Envelope, EventKind, Nickname, Refusal, Reply, RoomId, RoomRef};
+use super::json::json;
+use super::{Dialect, EventForm, Messages, Request, Rules, Tag, pychat_dates, times};
+use crate::chat::{
+    Addressee, Command, Conduct, Envelope, EventKind, Nickname, Notice, Refusal, Reply, RoomId, RoomRef,
+};
 
 pub struct Pychat;
 
@@ -15,6 +18,8 @@ const RULES: Rules = Rules {
         login_first: true,
         login_once: true,
         login_tolerates_clash: true,
+        join_creates: true,
+        in_lobby: false,
         single_room: true,
         sees_own_leaving: true,
         in_step: true,
@@ -44,6 +49,13 @@ struct RoomEvent<'a> {
 }
 
 #[derive(Serialize)]
+struct PrivateMessage<'a> {
+    r#type: &'static str,
+    body: &'a str,
+    from: &'a str,
+}
+
+#[derive(Serialize)]
 struct History<'a> {
     body: Record<'a>,
     r#type: &'static str,
@@ -65,6 +77,10 @@ impl Dialect for Pychat {
         &RULES
     }
 
+    fn form(&self) -> EventForm {
+        EventForm::Pychat
+    }
+
     fn decode(&self, message: &[u8]) -> Request {
         let command = match std::str::from_utf8(message) {
             Ok(line) => command(line.trim_end_matches(['\r', '\n'])),
@@ -83,23 +99,35 @@ impl Dialect for Pychat {
         match outcome {
             Ok(Reply::LoggedIn { nickname }) => one(result(&format!("Username set to {nickname}"))),
             Ok(Reply::Joined { room, .. }) => one(result(&format!("Joined room {room}"))),
-            Ok(Reply::Left { .. } | Reply::Sent { .. }) => one(result("OK")),
             Ok(Reply::History { room, records }) => {
                 let asker = own_name.map_or("", Nickname::as_str);
-                let frames = records.iter().map(move |envelope| history_record(room.as_str(), envelope, asker));
+                let frames = records.iter().filter_map(move |envelope| history_record(room.as_str(), envelope, asker));
                 Box::new(frames.chain(std::iter::once(result("OK"))))
             }
+            Ok(_) => one(result("OK")),
             Err(refusal) => one(error(&error_text(refusal))),
         }
     }
 
     fn event(&self, _: EventForm, _: &str, envelope: &Envelope) -> Option<Vec<u8>> {
-        let (r#type, body) = described(envelope);
+        let (r#type, body) = described(envelope)?;
         Some(json(&RoomEvent { body: &body, r#type, from: envelope.event.actor.shown_name() }))
     }
 
-    fn notice(&self, reason: CloseReason) -> Option<Vec<u8>> {
-        reason.notice().map(error)
+    fn tell(&self, _: EventForm, notice: &Notice) -> Option<Vec<u8>> {
+        match notice {
+            Notice::Closing(reason) => reason.notice().map(error),
+            // As if it had left: the dialect has no other word for being out.
+            Notice::PutOut { own_name, .. } => {
+                let from = own_name.as_ref().map_or("", Nickname::as_str);
+                Some(json(&RoomEvent { body: &has_left(from), r#type: "userLeft", from }))
+            }
+            Notice::Private(message) => {
+                let from = &message.from.identifier();
+                Some(json(&PrivateMessage { r#type: "privateMessage", body: &message.text, from }))
+            }
+            Notice::Asked { .. } | Notice::Decided { .. } => None,
+        }
     }
 }
 
@@ -111,35 +139,42 @@ fn error(text: &str) -> Vec<u8> {
     json(&Error { r#type: "error", error: text })
 }
 
-/// The type and body of an event, the same live and in the history.
-fn described(envelope: &Envelope) -> (&'static str, std::borrow::Cow<'_, str>) {
+/// The type and body of an event, the same live and in the history; `None` for what the dialect has no words for.
+fn described(envelope: &Envelope) -> Option<(&'static str, std::borrow::Cow<'_, str>)> {
     let name = envelope.event.actor.shown_name();
     match &envelope.event.kind {
-        EventKind::Joined => ("userJoined", format!("User {name} has joined the room").into()),
-        EventKind::Left => ("userLeft", format!("User {name} has left the room").into()),
-        EventKind::Message { text } => ("message", text.as_str().into()),
+        EventKind::Joined => Some(("userJoined", format!("User {name} has joined the room").into())),
+        EventKind::Left => Some(("userLeft", has_left(name).into())),
+        EventKind::Message { text } => Some(("message", text.as_str().into())),
+        // Each member is told by a notice of its own that it is out.
+        EventKind::Created { .. } | EventKind::Destroyed { .. } => None,
     }
 }
 
-fn history_record(room: &str, envelope: &Envelope, asker: &str) -> Vec<u8> {
-    let (r#type, body) = described(envelope);
+fn has_left(name: &str) -> String {
+    format!("User {name} has left the room")
+}
+
+fn history_record(room: &str, envelope: &Envelope, asker: &str) -> Option<Vec<u8>> {
+    let (r#type, body) = described(envelope)?;
     let from = envelope.event.actor.shown_name();
-    let utctimestamp = pychat_dates::format_utc(envelope.time_us);
+    let utctimestamp = times::format_utc(envelope.time_us);
     let body = Record { body: &body, from, room, utctimestamp, to: asker, r#type };
-    json(&History { body, r#type: "history", from: asker })
+    Some(json(&History { body, r#type: "history", from: asker }))
 }
 
 fn command(line: &str) -> Result<Command, Refusal> {
     let (word, rest) = split_word(line);
     match word {
         "LOGIN" => {
-            let (name, _) = split_word(rest);
+            let (name, rest) = split_word(rest);
             if name.is_empty() {
                 return Err(Refusal::ParameterMissing("nickname"));
             }
             let fits = (3..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
             let nickname = Nickname::parse(name).ok().filter(|_| fits).ok_or(Refusal::NicknameInvalid)?;
-            Ok(Command::Login { nickname })
+            let token = Some(split_word(rest).0).filter(|word| looks_like_token(word)).map(str::to_owned);
+            Ok(Command::Login { nickname: Some(nickname), token })
         }
         "JOIN" => join(without_room_word(rest)),
         "LEAVE" | "LEFT" => Ok(Command::Leave { room: RoomRef::Current }),
@@ -147,6 +182,7 @@ fn command(line: &str) -> Result<Command, Refusal> {
             let range = pychat_dates::parse_range(rest).map_err(Refusal::DateInvalid)?;
             Ok(Command::History { room: RoomRef::Current, range })
         }
+        "MSG" => private(rest),
         "MESSAGE" if rest.is_empty() => Err(Refusal::ParameterMissing("text")),
         "MESSAGE" => Ok(say(rest)),
         _ => Ok(say(line)),
@@ -162,7 +198,24 @@ fn join(room: &str) -> Result<Command, Refusal> {
     if !room.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(invalid());
     }
-    RoomId::parse(room).map(|room| Command::Join { room }).map_err(|_| invalid())
+    RoomId::parse(room).map(|room| Command::Join { room, password: None }).map_err(|_| invalid())
+}
+
+/// `MSG name text`; the name with or without `@`, or a session's UUID.
+fn private(rest: &str) -> Result<Command, Refusal> {
+    let (name, text) = split_word(rest);
+    let name = name.strip_prefix('@').unwrap_or(name);
+    if name.is_empty() || text.is_empty() {
+        return Err(Refusal::ParameterMissing("message"));
+    }
+    let to = Addressee::parse(name).map_err(|_| Refusal::UserNotFound)?;
+    Ok(Command::SendPrivate { to, target: format!("@{name}"), text: text.to_owned() })
+}
+
+/// Whether a word after a login's name is a signed token (RFC 7519, section 3: three parts with dots between) and no mere
+/// word, which this dialect has always passed over.
+fn looks_like_token(word: &str) -> bool {
+    word.starts_with("ey") && word.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 fn say(text: &str) -> Command {
@@ -195,6 +248,13 @@ fn error_text(refusal: &Refusal) -> String {
         Refusal::DateInvalid(date) => return format!("Invalid date: {date}"),
         Refusal::AlreadyLoggedIn(name) => return format!("User already logged in with name {name}"),
         Refusal::LoginRequired => "Login required",
+        Refusal::NicknameReserved => "Nickname is reserved",
+        Refusal::RoomExists => "Room already exists",
+        Refusal::UserNotFound | Refusal::NoSuchApplicant => "User not found",
+        Refusal::TokenInvalid => "Invalid token",
+        Refusal::Forbidden => "Forbidden",
+        Refusal::PasswordRequired | Refusal::PasswordWrong => "Room password required",
+        Refusal::PermissionPending => "Waiting for the permission of the room's owner",
         Refusal::NicknameInUse | Refusal::AlreadyJoined => {
             "User with such nickname is already present in the requested room"
         }
@@ -205,7 +265,7 @@ fn error_text(refusal: &Refusal) -> String {
         Refusal::ParameterInvalid(_) => "Message is not valid UTF-8",
         Refusal::NotAnObject | Refusal::ActionMissing | Refusal::ActionUnknown => "Unknown command",
         Refusal::TooManyRooms => "Too many rooms",
-        Refusal::TooManyRequests => "Too many requests",
+        Refusal::TooManyRequests | Refusal::TooMany => "Too many requests",
         Refusal::Unavailable => "Service is unavailable, try again",
     };
     text.to_owned()
@@ -228,10 +288,10 @@ mod tests {
 
     #[test]
     fn room_aliases_and_odd_rooms() {
-        let red = Ok(Command::Join { room: RoomId::parse("red").unwrap() });
+        let red = Ok(Command::Join { room: RoomId::parse("red").unwrap(), password: None });
         assert_eq!(command("JOIN red"), red);
         assert_eq!(command("JOIN ROOM  red "), red);
-        assert_eq!(command("JOIN ROOMY"), Ok(Command::Join { room: RoomId::parse("ROOMY").unwrap() }));
+        assert_eq!(command("JOIN ROOMY"), Ok(Command::Join { room: RoomId::parse("ROOMY").unwrap(), password: None }));
         assert_eq!(command("JOIN ROOM"), Err(Refusal::ParameterMissing("room")));
         assert_eq!(command("JOIN !@#"), Err(Refusal::RoomNameInvalid("!@#".into())));
         assert_eq!(command("JOIN red blue"), Err(Refusal::RoomNameInvalid("red blue".into())));

@@ -13,12 +13,6 @@ use crate::chat::TimeRange;
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
 
-/// `YYYY-MM-DD HH:MM:SS.ffffff`, UTC.
-pub fn format_utc(time_us: i64) -> String {
-    let time = Timestamp::from_microsecond(time_us).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC);
-    time.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string()
-}
-
 /// Reads `[from [to]]`.
 ///
 /// # Errors
@@ -120,7 +114,6 @@ mod tests {
 
     #[test]
     fn every_form_names_the_same_moment() {
-        assert_eq!(format_utc(MOMENT_US), "2015-05-24 15:17:19.209832");
         let whole_minute = MOMENT_US / (60 * SECOND_US) * 60 * SECOND_US;
         let whole_second = MOMENT_US / SECOND_US * SECOND_US;
         for (text, from, to) in [

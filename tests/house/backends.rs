@@ -38,8 +38,11 @@ use std::time::Duration;
 use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::redis::{Redis, Settings};
-use crosstalk::backend::{Broker, Directory, Entered, Entry, Heard, Inbound, Presence, decode_live, inbound};
-use crosstalk::chat::{Actor, Envelope, Event, EventKind, Nickname, Position, RoomId, SessionId};
+use crosstalk::backend::{
+    Backend, Claimant, Claimed, Entered, Entry, Heard, Inbound, Lease, Presence, Publisher, Ticket, decode_live,
+    inbound,
+};
+use crosstalk::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, NodeId, Position, RoomId, SessionId};
 use crosstalk::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -47,13 +50,14 @@ use crate::support::redis::Redis as Server;
 
 /// Events kept per room in these tests.
 const KEPT: u64 = 20;
+/// Rooms that may be created in these tests.
+const KEPT_ROOMS: u64 = 5;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// One node's end of a backend.
 struct Node {
-    broker: Arc<dyn Broker>,
-    presence: Arc<dyn Presence>,
-    directory: Arc<dyn Directory>,
+    backend: Backend,
+    id: NodeId,
     inbound: Inbound,
     clock: Clock,
     _running: tokio_util::sync::DropGuard,
@@ -62,17 +66,11 @@ struct Node {
 fn embedded(dir: Option<&std::path::Path>) -> Node {
     let clock = Clock::manual();
     let (sender, receiver) = inbound(1 << 20, Arc::new(Metrics::new()));
-    let retention = Retention { count: KEPT, age_us: 3_600_000_000, rooms: 10 };
+    let retention = Retention { count: KEPT, age_us: 3_600_000_000, rooms: 10, kept_rooms: KEPT_ROOMS };
     let backend = Arc::new(Embedded::open(dir, retention, sender, clock.clone(), Entropy::system()).unwrap());
     let running = CancellationToken::new().drop_guard();
-    Node {
-        broker: backend.clone(),
-        presence: backend.clone(),
-        directory: backend,
-        inbound: receiver,
-        clock,
-        _running: running,
-    }
+    let id = NodeId::from_random(1);
+    Node { backend: Backend::of(backend), id, inbound: receiver, clock, _running: running }
 }
 
 /// The clock stands still unless a test moves it: no lease runs out because a machine is slow.
@@ -80,31 +78,26 @@ async fn redis(server: &Server) -> Node {
     let clock = Clock::manual();
     let metrics = Arc::new(Metrics::new());
     let (sender, receiver) = inbound(1 << 20, metrics.clone());
+    let id = NodeId::from_random(Entropy::system().bits());
     let settings = Settings {
         url: server.url(),
         key_prefix: "t:".into(),
         pool_size: 4,
         connect_timeout: DEADLINE,
         command_timeout: DEADLINE,
+        kept_rooms: KEPT_ROOMS,
         history_count: KEPT,
         history_age: Duration::from_secs(3_600),
         lease: DEADLINE,
         deaf: DEADLINE,
+        id,
         node: "test".into(),
     };
     let stop = CancellationToken::new();
     let backend =
         Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics, stop.clone()).await.unwrap();
-    let backend = Arc::new(backend);
-    backend.renew().await.unwrap();
-    Node {
-        broker: backend.clone(),
-        presence: backend.clone(),
-        directory: backend,
-        inbound: receiver,
-        clock,
-        _running: stop.drop_guard(),
-    }
+    assert_eq!(backend.renew().await, Ok(Lease::Renewed));
+    Node { backend: Backend::of(Arc::new(backend)), id, inbound: receiver, clock, _running: stop.drop_guard() }
 }
 
 impl Node {
@@ -115,7 +108,7 @@ impl Node {
                 Some(Heard::Raw { room, bytes }) => return (room, decode_live(&bytes).unwrap()),
                 Some(Heard::Event { room, envelope }) => return (room, envelope),
                 Some(Heard::Barrier(reached)) => drop(reached.send(())),
-                Some(Heard::Interrupted) => {}
+                Some(Heard::Notice { .. } | Heard::Proclamation(_) | Heard::Interrupted) => {}
                 None => panic!("the backend is gone"),
             }
         }
@@ -128,22 +121,35 @@ impl Node {
     }
 
     async fn subscribe(&self, room: &RoomId) {
-        assert!(self.broker.subscribe(room).await.unwrap());
+        assert!(self.backend.broker.subscribe(room).await.unwrap());
     }
 
     async fn say(&self, room: &RoomId, who: &Actor, text: &str) -> Position {
         let event = Event::new(who.clone(), EventKind::Message { text: text.into() });
-        self.broker.publish(room, &event).await.unwrap()
+        self.backend.broker.publish(room, &event, Publisher::Anyone).await.unwrap().unwrap()
     }
 
     async fn enter(&self, room: &RoomId, who: &Actor) -> Entered {
-        self.presence.enter(room, who, Entry::Join).await.unwrap()
+        let entry = Entry::Join(Ticket::default());
+        self.backend.presence.enter(room, who, &entry).await.unwrap().unwrap()
+    }
+
+    async fn restore(&self, room: &RoomId, who: &Actor, known: Option<Epoch>) -> Entered {
+        self.backend.presence.enter(room, who, &Entry::Restore { known }).await.unwrap().unwrap()
+    }
+
+    /// Claims a nickname for a guest.
+    async fn claim(&self, name: &str, session: SessionId) -> Claimed {
+        self.backend.presence.claim(&nickname(name), session, Claimant::Guest).await.unwrap()
     }
 }
 
 fn room(name: &str) -> RoomId {
     RoomId::parse(name).unwrap()
 }
+
+/// A claim that took nothing from anybody.
+const CLAIMED: Claimed = Claimed::Done { from: None };
 
 fn nickname(name: &str) -> Nickname {
     Nickname::parse(name).unwrap()

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
-use crosstalk::backend::{BackendError, Entered, Entry, Lease, Presence, Swept, inbound};
+use crosstalk::backend::{
+    Backend, BackendError, Claimant, Claimed, Denial, Entered, Entry, Lease, Presence, Swept, inbound,
+};
 use crosstalk::chat::{Actor, Command, Conduct, Nickname, Position, Refusal, Reply, RoomId, SessionId};
 use crosstalk::hub::{Mailbox, WireFormat};
-use crosstalk::service::{Chat, ChatLimits, Participant};
+use crosstalk::service::{Chat, ChatLimits, Participant, PasswordSettings, Passwords};
 use crosstalk::telemetry::{Metrics, Tracer};
 use crosstalk::wire::{EventForm, FramingKind};
 
@@ -32,15 +34,19 @@ impl Forgetful {
 
 #[async_trait]
 impl Presence for Forgetful {
-    async fn claim(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError> {
-        self.answer(self.inner.claim(nickname, session).await)
+    async fn claim(&self, nickname: &Nickname, session: SessionId, as_what: Claimant) -> Result<Claimed, BackendError> {
+        self.answer(self.inner.claim(nickname, session, as_what).await)
+    }
+
+    async fn holder(&self, nickname: &Nickname) -> Result<Option<SessionId>, BackendError> {
+        self.answer(self.inner.holder(nickname).await)
     }
 
     async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<(), BackendError> {
         self.answer(self.inner.release(nickname, session).await)
     }
 
-    async fn enter(&self, room: &RoomId, who: &Actor, entry: Entry) -> Result<Entered, BackendError> {
+    async fn enter(&self, room: &RoomId, who: &Actor, entry: &Entry) -> Result<Result<Entered, Denial>, BackendError> {
         self.answer(self.inner.enter(room, who, entry).await)
     }
 
@@ -79,6 +85,8 @@ const CONDUCT: Conduct = Conduct {
     login_first: false,
     login_once: false,
     login_tolerates_clash: false,
+    join_creates: true,
+    in_lobby: false,
     single_room: false,
     sees_own_leaving: false,
     in_step: false,
@@ -87,15 +95,18 @@ const CONDUCT: Conduct = Conduct {
 fn bench() -> Bench {
     let metrics = Arc::new(Metrics::new());
     let (sender, _) = inbound(1 << 20, metrics.clone());
-    let retention = Retention { count: 10, age_us: i64::MAX, rooms: 100 };
+    let retention = Retention { count: 10, age_us: i64::MAX, rooms: 100, kept_rooms: 100 };
     let inner = Arc::new(Embedded::open(None, retention, sender, Clock::manual(), Entropy::seeded(1)).unwrap());
     let presence = Arc::new(Forgetful {
         inner: inner.clone(),
         loses_answers: AtomicBool::new(false),
         loses_leaves: AtomicBool::new(false),
     });
-    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10 };
-    let chat = Chat::new(inner, presence.clone(), limits, Clock::manual(), Tracer::off(), metrics.clone());
+    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, require_login: false };
+    let settings = PasswordSettings { memory_kib: 8, iterations: 1, lanes: 1, at_once: 1, queue: 1 };
+    let passwords = Passwords::new(settings, Entropy::seeded(1), metrics.clone()).unwrap();
+    let backend = Backend { presence: presence.clone(), ..Backend::of(inner) };
+    let chat = Chat::new(backend, limits, passwords, None, Clock::manual(), Tracer::off(), metrics.clone());
     Bench { chat, presence, metrics }
 }
 
@@ -106,13 +117,13 @@ impl Bench {
     }
 
     async fn login(&self, who: &mut Participant, name: &str) -> Result<Reply, Refusal> {
-        let nickname = Nickname::parse(name).unwrap();
-        self.chat.carry_out(who, Command::Login { nickname }, FORMAT).await.result
+        let nickname = Nickname::parse(name).ok();
+        self.chat.carry_out(who, Command::Login { nickname, token: None }, FORMAT).await.result
     }
 
     async fn join(&self, who: &mut Participant, room: &str) -> Result<Reply, Refusal> {
         let room = RoomId::parse(room).unwrap();
-        self.chat.carry_out(who, Command::Join { room }, FORMAT).await.result
+        self.chat.carry_out(who, Command::Join { room, password: None }, FORMAT).await.result
     }
 
     fn lose_leaves(&self, loses: bool) {

@@ -2,6 +2,7 @@
 //! commit of the store per batch keeps everything in it. The reference for the backend clauses.
 
 mod accounts;
+mod kept;
 mod state;
 mod store;
 
@@ -11,10 +12,14 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    BackendError, Broker, CatchUp, Directory, Entered, Entry, InboundSender, Lease, Presence, Registered, Swept,
+    BackendError, Broker, CatchUp, Claimant, Claimed, Creation, Decided, Delivery, Denial, Directory, Entered, Entry,
+    InboundSender, Lease, Post, Presence, Proclamation, Publisher, Registered, RoomChange, RoomFault, Rooms, Swept,
 };
 use crate::ambient::{Clock, Entropy};
-use crate::chat::{Actor, Envelope, Event, Identity, Login, Nickname, Position, Revocation, RoomId, SessionId};
+use crate::chat::{
+    Actor, Addressee, Envelope, Event, Identity, Login, Nickname, Notice, Position, Revocation, RoomId, RoomRecord,
+    RoomSummary, RoomView, SessionId,
+};
 use state::State;
 use store::Store;
 
@@ -30,11 +35,13 @@ pub struct Retention {
     pub count: u64,
     /// Age in microseconds at which an event is forgotten.
     pub age_us: i64,
-    /// Rooms kept; beyond it, the empty room that was quiet for longest is forgotten.
+    /// Rooms known; beyond it, the empty room that was quiet for longest is forgotten.
     pub rooms: u64,
+    /// Rooms that may be created on purpose.
+    pub kept_rooms: u64,
 }
 
-/// A broker, presence store and directory in this process.
+/// All of the backend in this process.
 pub struct Embedded {
     requests: mpsc::Sender<Ask>,
 }
@@ -46,15 +53,25 @@ struct Ask {
 }
 
 enum Request {
-    Publish(RoomId, Event),
+    Publish(RoomId, Event, Publisher),
     CatchUp(RoomId, Position),
     History(RoomId),
     Barrier(oneshot::Sender<()>),
-    Claim(Nickname, SessionId),
+    Claim(Nickname, SessionId, Claimant),
     Release(Nickname, SessionId),
+    Holder(Nickname),
     Enter(RoomId, Actor, Entry),
     Leave(RoomId, Actor),
     Members(RoomId),
+    Create(RoomId, RoomRecord),
+    Destroy(RoomId, Actor, Option<Nickname>),
+    Change(RoomId, Nickname, RoomChange),
+    Decide(RoomId, Nickname, Addressee, bool),
+    Appoint(RoomId, Nickname, Nickname, bool),
+    View(RoomId),
+    List(Option<RoomId>, usize),
+    Deliver(SessionId, Notice, oneshot::Sender<bool>),
+    Proclaim(Proclamation),
     AccountOf(Identity),
     Register(Identity, Nickname),
     Stands(Login),
@@ -65,11 +82,17 @@ enum Request {
 
 enum Answer {
     Done,
-    Claimed(bool),
-    Published(Position),
-    Entered(Entered),
+    Claimed(Claimed),
+    Holder(Option<SessionId>),
+    Published(Option<Position>),
+    Entered(Result<Entered, Denial>),
     Left(Option<Position>),
     Members(u64),
+    Created(Creation),
+    Changed(Result<(), RoomFault>),
+    Decided(Decided),
+    View(Option<RoomView>),
+    List(Vec<RoomSummary>),
     Account(Option<Nickname>),
     Registered(Registered),
     Stands(bool),
@@ -125,17 +148,25 @@ fn work(mut state: State, mut requests: mpsc::Receiver<Ask>) {
     }
 }
 
-fn unexpected<T>() -> Result<T, BackendError> {
-    Err(BackendError::Failed("an answer to another request".into()))
+/// Asks and takes the answer that belongs to the request.
+macro_rules! answered {
+    ($embedded:expr, $request:expr, $answer:path) => {
+        match $embedded.ask($request).await? {
+            $answer(value) => Ok(value),
+            _ => Err(BackendError::Failed("an answer to another request".into())),
+        }
+    };
 }
 
 #[async_trait]
 impl Broker for Embedded {
-    async fn publish(&self, room: &RoomId, event: &Event) -> Result<Position, BackendError> {
-        match self.ask(Request::Publish(room.clone(), event.clone())).await? {
-            Answer::Published(position) => Ok(position),
-            _ => unexpected(),
-        }
+    async fn publish(
+        &self,
+        room: &RoomId,
+        event: &Event,
+        publisher: Publisher,
+    ) -> Result<Option<Position>, BackendError> {
+        answered!(self, Request::Publish(room.clone(), event.clone(), publisher), Answer::Published)
     }
 
     /// Every member of every room is on this node, so all traffic comes here anyway; rooms without members cost nothing.
@@ -148,17 +179,11 @@ impl Broker for Embedded {
     fn unsubscribe(&self, _: &RoomId) {}
 
     async fn catch_up(&self, room: &RoomId, last: Position) -> Result<CatchUp, BackendError> {
-        match self.ask(Request::CatchUp(room.clone(), last)).await? {
-            Answer::CatchUp(catch_up) => Ok(catch_up),
-            _ => unexpected(),
-        }
+        answered!(self, Request::CatchUp(room.clone(), last), Answer::CatchUp)
     }
 
     async fn history(&self, room: &RoomId) -> Result<Vec<Envelope>, BackendError> {
-        match self.ask(Request::History(room.clone())).await? {
-            Answer::History(envelopes) => Ok(envelopes),
-            _ => unexpected(),
-        }
+        answered!(self, Request::History(room.clone()), Answer::History)
     }
 
     async fn barrier(&self) -> Result<(), BackendError> {
@@ -174,36 +199,33 @@ impl Broker for Embedded {
 
 #[async_trait]
 impl Presence for Embedded {
-    async fn claim(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError> {
-        match self.ask(Request::Claim(nickname.clone(), session)).await? {
-            Answer::Claimed(claimed) => Ok(claimed),
-            _ => unexpected(),
-        }
+    async fn claim(
+        &self,
+        nickname: &Nickname,
+        session: SessionId,
+        claimant: Claimant,
+    ) -> Result<Claimed, BackendError> {
+        answered!(self, Request::Claim(nickname.clone(), session, claimant), Answer::Claimed)
     }
 
     async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<(), BackendError> {
         self.ask(Request::Release(nickname.clone(), session)).await.map(drop)
     }
 
-    async fn enter(&self, room: &RoomId, who: &Actor, entry: Entry) -> Result<Entered, BackendError> {
-        match self.ask(Request::Enter(room.clone(), who.clone(), entry)).await? {
-            Answer::Entered(entered) => Ok(entered),
-            _ => unexpected(),
-        }
+    async fn holder(&self, nickname: &Nickname) -> Result<Option<SessionId>, BackendError> {
+        answered!(self, Request::Holder(nickname.clone()), Answer::Holder)
+    }
+
+    async fn enter(&self, room: &RoomId, who: &Actor, entry: &Entry) -> Result<Result<Entered, Denial>, BackendError> {
+        answered!(self, Request::Enter(room.clone(), who.clone(), entry.clone()), Answer::Entered)
     }
 
     async fn leave(&self, room: &RoomId, who: &Actor) -> Result<Option<Position>, BackendError> {
-        match self.ask(Request::Leave(room.clone(), who.clone())).await? {
-            Answer::Left(position) => Ok(position),
-            _ => unexpected(),
-        }
+        answered!(self, Request::Leave(room.clone(), who.clone()), Answer::Left)
     }
 
     async fn members(&self, room: &RoomId) -> Result<u64, BackendError> {
-        match self.ask(Request::Members(room.clone())).await? {
-            Answer::Members(members) => Ok(members),
-            _ => unexpected(),
-        }
+        answered!(self, Request::Members(room.clone()), Answer::Members)
     }
 
     /// The only node is alive as long as it asks.
@@ -223,29 +245,91 @@ impl Presence for Embedded {
 }
 
 #[async_trait]
+impl Rooms for Embedded {
+    async fn create(&self, room: &RoomId, record: &RoomRecord) -> Result<Creation, BackendError> {
+        answered!(self, Request::Create(room.clone(), record.clone()), Answer::Created)
+    }
+
+    async fn destroy(
+        &self,
+        room: &RoomId,
+        by: &Actor,
+        account: Option<&Nickname>,
+    ) -> Result<Result<(), RoomFault>, BackendError> {
+        answered!(self, Request::Destroy(room.clone(), by.clone(), account.cloned()), Answer::Changed)
+    }
+
+    async fn change(
+        &self,
+        room: &RoomId,
+        by: &Nickname,
+        change: &RoomChange,
+    ) -> Result<Result<(), RoomFault>, BackendError> {
+        answered!(self, Request::Change(room.clone(), by.clone(), change.clone()), Answer::Changed)
+    }
+
+    async fn decide(
+        &self,
+        room: &RoomId,
+        by: &Nickname,
+        who: &Addressee,
+        approve: bool,
+    ) -> Result<Decided, BackendError> {
+        answered!(self, Request::Decide(room.clone(), by.clone(), who.clone(), approve), Answer::Decided)
+    }
+
+    async fn appoint(
+        &self,
+        room: &RoomId,
+        by: &Nickname,
+        account: &Nickname,
+        admin: bool,
+    ) -> Result<Result<(), RoomFault>, BackendError> {
+        answered!(self, Request::Appoint(room.clone(), by.clone(), account.clone(), admin), Answer::Changed)
+    }
+
+    async fn view(&self, room: &RoomId) -> Result<Option<RoomView>, BackendError> {
+        answered!(self, Request::View(room.clone()), Answer::View)
+    }
+
+    async fn list(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomSummary>, BackendError> {
+        answered!(self, Request::List(after.cloned(), limit), Answer::List)
+    }
+}
+
+#[async_trait]
 impl Directory for Embedded {
     async fn account_of(&self, identity: &Identity) -> Result<Option<Nickname>, BackendError> {
-        match self.ask(Request::AccountOf(identity.clone())).await? {
-            Answer::Account(account) => Ok(account),
-            _ => unexpected(),
-        }
+        answered!(self, Request::AccountOf(identity.clone()), Answer::Account)
     }
 
     async fn register(&self, identity: &Identity, name: &Nickname) -> Result<Registered, BackendError> {
-        match self.ask(Request::Register(identity.clone(), name.clone())).await? {
-            Answer::Registered(registered) => Ok(registered),
-            _ => unexpected(),
-        }
+        answered!(self, Request::Register(identity.clone(), name.clone()), Answer::Registered)
     }
 
     async fn stands(&self, login: &Login) -> Result<bool, BackendError> {
-        match self.ask(Request::Stands(login.clone())).await? {
-            Answer::Stands(stands) => Ok(stands),
-            _ => unexpected(),
-        }
+        answered!(self, Request::Stands(login.clone()), Answer::Stands)
     }
 
     async fn revoke(&self, account: &Nickname, which: Revocation) -> Result<(), BackendError> {
         self.ask(Request::Revoke(account.clone(), which)).await.map(drop)
+    }
+}
+
+/// The one node writes to itself.
+#[async_trait]
+impl Post for Embedded {
+    async fn deliver(&self, to: SessionId, notice: &Notice) -> Result<Delivery, BackendError> {
+        let (delivered, receipt) = oneshot::channel();
+        self.ask(Request::Deliver(to, notice.clone(), delivered)).await?;
+        match receipt.await {
+            Ok(true) => Ok(Delivery::Done),
+            Ok(false) => Ok(Delivery::NoSession),
+            Err(_) => Err(BackendError::Unavailable("the dispatcher is overrun".into())),
+        }
+    }
+
+    async fn proclaim(&self, proclamation: &Proclamation) -> Result<(), BackendError> {
+        self.ask(Request::Proclaim(proclamation.clone())).await.map(drop)
     }
 }

@@ -2,16 +2,21 @@
 //! out one after the other, as Redis carries out scripts.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use super::super::{
-    BackendError, CatchUp, Entered, Entry, Heard, InboundSender, Registered, decode_event, encode_event,
+    BackendError, CatchUp, Claimant, Claimed, Creation, Denial, Entered, Entry, Heard, InboundSender, Publisher,
+    Registered, RoomFault, Ticket, decode_event, encode_event,
 };
 use super::accounts::Accounts;
+use super::kept::Kept;
 use super::store::{Batch, LogRow, RoomRow, Store};
 use super::{Answer, Ask, Request, Retention};
 use crate::ambient::{Clock, Entropy};
 use crate::chat::{
-    Actor, Envelope, Epoch, Event, EventKind, Identity, Nickname, Position, Revocation, RoomId, SessionId,
+    Actor, Envelope, Epoch, Event, EventKind, Identity, Nickname, Position, Revocation, RoomId, RoomRecord,
+    RoomSummary, SessionId,
 };
 
 /// Microseconds between two looks for rooms that outlived their retention.
@@ -28,7 +33,9 @@ pub struct State {
     nicknames: HashMap<Nickname, SessionId>,
     accounts: Accounts,
     rooms: HashMap<RoomId, Room>,
-    /// Rooms without members, those quiet for longest first.
+    /// Rooms that were created, in the order of their ids.
+    kept: BTreeSet<RoomId>,
+    /// Rooms that nobody is in and nobody keeps, those quiet for longest first.
     empty: BTreeSet<(i64, RoomId)>,
     tidied_us: i64,
 }
@@ -36,13 +43,37 @@ pub struct State {
 struct Room {
     row: RoomRow,
     members: HashSet<SessionId>,
+    /// Shared with how it was before the batch, and copied only when it changes.
+    kept: Option<Arc<Kept>>,
+}
+
+impl Room {
+    /// Whether it may be forgotten: nobody is in it and nobody keeps it.
+    fn is_idle(&self, id: &RoomId) -> bool {
+        self.members.is_empty() && self.kept.is_none() && *id != RoomId::lobby()
+    }
+}
+
+/// Whether a registration minds that somebody bears the name at the moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Borne {
+    Minds,
+    Whatever,
+}
+
+/// A room as it was before a batch.
+struct Before {
+    row: RoomRow,
+    kept: Option<Arc<Kept>>,
+    /// Where the batch put everybody out.
+    members: Option<HashSet<SessionId>>,
 }
 
 /// One batch of requests on its way to one commit.
 struct Work {
     batch: Option<Batch>,
     /// Rooms as they were before this batch, to be put back if the commit fails.
-    before: HashMap<RoomId, Option<RoomRow>>,
+    before: HashMap<RoomId, Option<Before>>,
     events: Vec<Heard>,
 }
 
@@ -55,12 +86,20 @@ impl State {
         entropy: Entropy,
     ) -> Result<Self, BackendError> {
         let mut rooms = HashMap::new();
-        let mut empty = BTreeSet::new();
         for (name, row) in store.rooms()? {
-            let Ok(room) = RoomId::parse(&name) else { continue };
-            empty.insert((row.newest_us, room.clone()));
-            rooms.insert(room, Room { row, members: HashSet::new() });
+            let Ok(room) = RoomId::parse_stored(&name) else { continue };
+            rooms.insert(room, Room { row, members: HashSet::new(), kept: None });
         }
+        let mut names = BTreeSet::new();
+        for (name, kept) in store.kept()? {
+            let Ok(id) = RoomId::parse(&name) else { continue };
+            if let Some(room) = rooms.get_mut(&id) {
+                room.kept = Some(Arc::new(kept));
+                names.insert(id);
+            }
+        }
+        let idle = rooms.iter().filter(|(id, room)| room.is_idle(id));
+        let empty = idle.map(|(id, room)| (room.row.newest_us, id.clone())).collect();
         Ok(Self {
             accounts: Accounts::load(&store)?,
             store,
@@ -70,6 +109,7 @@ impl State {
             entropy,
             nicknames: HashMap::new(),
             rooms,
+            kept: names,
             empty,
             tidied_us: i64::MIN,
         })
@@ -101,12 +141,13 @@ impl State {
         }
     }
 
-    fn put_back(&mut self, before: HashMap<RoomId, Option<RoomRow>>) {
-        for (room, row) in before {
-            match row {
-                Some(row) => {
+    fn put_back(&mut self, before: HashMap<RoomId, Option<Before>>) {
+        for (room, former) in before {
+            match former {
+                Some(Before { row, kept, members }) => {
                     if let Some(known) = self.rooms.get_mut(&room) {
-                        known.row = row;
+                        (known.row, known.kept) = (row, kept);
+                        known.members.extend(members.unwrap_or_default());
                     }
                 }
                 None => {
@@ -114,13 +155,17 @@ impl State {
                 }
             }
         }
-        let quiet = self.rooms.iter().filter(|(_, room)| room.members.is_empty());
-        self.empty = quiet.map(|(id, room)| (room.row.newest_us, id.clone())).collect();
+        let kept = self.rooms.iter().filter(|(_, room)| room.kept.is_some());
+        self.kept = kept.map(|(id, _)| id.clone()).collect();
+        let idle = self.rooms.iter().filter(|(id, room)| room.is_idle(id));
+        self.empty = idle.map(|(id, room)| (room.row.newest_us, id.clone())).collect();
     }
 
     fn one(&mut self, request: Request, work: &mut Work) -> Result<Answer, BackendError> {
         match request {
-            Request::Publish(room, event) => self.append(&room, event, work).map(Answer::Published),
+            Request::Publish(room, event, publisher) => {
+                self.publish(&room, event, publisher, work).map(Answer::Published)
+            }
             Request::CatchUp(room, last) => self.catch_up(&room, last, work).map(Answer::CatchUp),
             Request::History(room) => self.history(&room, work).map(Answer::History),
             Request::Barrier(reached) => {
@@ -128,9 +173,8 @@ impl State {
                 Ok(Answer::Done)
             }
             Request::Stop => Ok(Answer::Done),
-            Request::Claim(nickname, session) => {
-                let holder = *self.nicknames.entry(nickname).or_insert(session);
-                Ok(Answer::Claimed(holder == session))
+            Request::Claim(nickname, session, claimant) => {
+                self.claim(nickname, session, claimant, work).map(Answer::Claimed)
             }
             Request::Release(nickname, session) => {
                 if self.nicknames.get(&nickname) == Some(&session) {
@@ -138,21 +182,51 @@ impl State {
                 }
                 Ok(Answer::Done)
             }
-            Request::Enter(room, who, entry) => self.enter(&room, who, entry, work).map(Answer::Entered),
+            Request::Holder(nickname) => Ok(Answer::Holder(self.nicknames.get(&nickname).copied())),
+            Request::Enter(room, who, entry) => self.enter(&room, who, &entry, work).map(Answer::Entered),
             Request::Leave(room, who) => self.leave(&room, who, work).map(Answer::Left),
             Request::Members(room) => {
                 Ok(Answer::Members(self.rooms.get(&room).map_or(0, |room| room.members.len() as u64)))
             }
+            Request::Create(room, record) => self.create(&room, record, work).map(Answer::Created),
+            Request::Destroy(room, by, account) => self.destroy(&room, by, account.as_ref(), work).map(Answer::Changed),
+            Request::Change(room, by, change) => {
+                self.change_kept(&room, work, |kept| kept.change(&by, change)).map(Answer::Changed)
+            }
+            Request::Decide(room, by, who, approve) => {
+                self.change_kept(&room, work, |kept| kept.decide(&by, &who, approve)).map(Answer::Decided)
+            }
+            Request::Appoint(room, by, account, admin) => {
+                self.change_kept(&room, work, |kept| kept.appoint(&by, account, admin)).map(Answer::Changed)
+            }
+            Request::View(room) => Ok(Answer::View(self.view(&room))),
+            Request::List(after, limit) => Ok(Answer::List(self.list(after.as_ref(), limit))),
+            Request::Deliver(session, notice, delivered) => {
+                work.events.push(Heard::Notice { session, notice, delivered });
+                Ok(Answer::Done)
+            }
+            Request::Proclaim(proclamation) => {
+                work.events.push(Heard::Proclamation(proclamation));
+                Ok(Answer::Done)
+            }
             Request::AccountOf(identity) => Ok(Answer::Account(self.accounts.account_of(&identity))),
-            Request::Register(identity, name) => self.register(identity, name, work).map(Answer::Registered),
+            Request::Register(identity, name) => {
+                self.register(identity, name, work, Borne::Minds).map(Answer::Registered)
+            }
             Request::Stands(login) => Ok(Answer::Stands(self.accounts.stands(&login))),
             Request::Revoke(account, which) => self.revoke(&account, which, work).map(|()| Answer::Done),
             Request::Tidy => self.tidy(work).map(|()| Answer::Done),
         }
     }
 
-    fn register(&mut self, identity: Identity, name: Nickname, work: &mut Work) -> Result<Registered, BackendError> {
-        let borne = self.nicknames.contains_key(&name);
+    fn register(
+        &mut self,
+        identity: Identity,
+        name: Nickname,
+        work: &mut Work,
+        by_guest: Borne,
+    ) -> Result<Registered, BackendError> {
+        let borne = by_guest == Borne::Minds && self.nicknames.contains_key(&name);
         let now_us = self.clock.unix_us();
         let batch = self.batch(work)?;
         self.accounts.register(identity, name, borne, now_us, batch)
@@ -171,14 +245,49 @@ impl State {
         work.batch.as_ref().ok_or_else(|| BackendError::Failed("no transaction".into()))
     }
 
+    fn claim(
+        &mut self,
+        nickname: Nickname,
+        session: SessionId,
+        claimant: Claimant,
+        work: &mut Work,
+    ) -> Result<Claimed, BackendError> {
+        match (claimant, self.accounts.owner_of(&nickname)) {
+            (Claimant::Guest, Some(_)) => return Ok(Claimed::Reserved),
+            (Claimant::Account, None) => {
+                self.register(Identity::of_token(&nickname), nickname.clone(), work, Borne::Whatever)?;
+            }
+            _ => {}
+        }
+        let holder = self.nicknames.get(&nickname).copied().filter(|holder| *holder != session);
+        if holder.is_some() && claimant != Claimant::Account {
+            return Ok(Claimed::InUse);
+        }
+        self.nicknames.insert(nickname, session);
+        Ok(Claimed::Done { from: holder })
+    }
+
+    fn publish(
+        &mut self,
+        id: &RoomId,
+        event: Event,
+        publisher: Publisher,
+        work: &mut Work,
+    ) -> Result<Option<Position>, BackendError> {
+        let is_member = || self.rooms.get(id).is_some_and(|room| room.members.contains(&event.actor.session));
+        if publisher == Publisher::Member && !is_member() {
+            return Ok(None);
+        }
+        self.append(id, event, work).map(Some)
+    }
+
     fn append(&mut self, id: &RoomId, event: Event, work: &mut Work) -> Result<Position, BackendError> {
         self.make_place(id, work)?;
         let time_us = self.clock.unix_us();
-        let row = self.rooms.get(id).map(|room| room.row);
-        work.before.entry(id.clone()).or_insert(row);
-        let row = match row {
+        self.remember(id, work);
+        let row = match self.rooms.get(id).map(|room| room.row) {
             Some(row) => RoomRow { top: row.top + 1, newest_us: time_us, ..row },
-            None => RoomRow { epoch: Epoch::from_random(self.entropy.bits()).value(), top: 1, newest_us: time_us },
+            None => RoomRow { top: 1, ..self.fresh_row() },
         };
         let batch = self.batch(work)?;
         let log_row = LogRow { offset: row.top, time_us, event: encode_event(&event) };
@@ -190,12 +299,24 @@ impl State {
         Ok(position)
     }
 
-    /// Remembers a room's new row, and its place among the empty ones.
+    /// How a room is before this batch changes it.
+    fn remember(&self, id: &RoomId, work: &mut Work) {
+        let before = |room: &Room| Before { row: room.row, kept: room.kept.clone(), members: None };
+        work.before.entry(id.clone()).or_insert_with(|| self.rooms.get(id).map(before));
+    }
+
+    /// The row of a room that has had no event.
+    fn fresh_row(&self) -> RoomRow {
+        let epoch = Epoch::from_random(self.entropy.bits()).value();
+        RoomRow { epoch, top: 0, newest_us: self.clock.unix_us() }
+    }
+
+    /// Remembers a room's new row, and its place among the idle ones.
     fn note(&mut self, id: &RoomId, row: RoomRow) {
-        let room = self.rooms.entry(id.clone()).or_insert_with(|| Room { row, members: HashSet::new() });
+        let room = self.rooms.entry(id.clone()).or_insert_with(|| Room { row, members: HashSet::new(), kept: None });
         self.empty.remove(&(room.row.newest_us, id.clone()));
         room.row = row;
-        if room.members.is_empty() {
+        if room.is_idle(id) {
             self.empty.insert((row.newest_us, id.clone()));
         }
     }
@@ -211,19 +332,32 @@ impl State {
     }
 
     fn forget(&mut self, id: &RoomId, work: &mut Work) -> Result<(), BackendError> {
+        self.remember(id, work);
         if let Some(room) = self.rooms.remove(id) {
             self.empty.remove(&(room.row.newest_us, id.clone()));
         }
         self.batch(work)?.forget(id)
     }
 
-    fn enter(&mut self, id: &RoomId, who: Actor, entry: Entry, work: &mut Work) -> Result<Entered, BackendError> {
-        let room = self.rooms.get(id);
-        let repeated = room.is_some_and(|room| room.members.contains(&who.session));
+    fn enter(
+        &mut self,
+        id: &RoomId,
+        who: Actor,
+        entry: &Entry,
+        work: &mut Work,
+    ) -> Result<Result<Entered, Denial>, BackendError> {
+        let is_member = |room: &Room| room.members.contains(&who.session);
+        let repeated = self.rooms.get(id).is_some_and(is_member);
+        if let Entry::Join(ticket) = entry
+            && !repeated
+            && let Err(denial) = self.admit(id, &who, ticket, work)?
+        {
+            return Ok(Err(denial));
+        }
         // Nothing is ever lost in this process, so a restored member is one that was there all the time.
         let silent = repeated || matches!(entry, Entry::Restore { .. });
         let session = who.session;
-        let position = match room {
+        let position = match self.rooms.get(id) {
             Some(room) if silent => Position { epoch: Epoch::new(room.row.epoch), offset: room.row.top },
             _ => self.append(id, Event::new(who, EventKind::Joined), work)?,
         };
@@ -233,15 +367,128 @@ impl State {
             room.members.insert(session);
             members = room.members.len() as u64;
         }
-        Ok(Entered { position, members, repeated: silent })
+        Ok(Ok(Entered { position, members, repeated: silent }))
+    }
+
+    fn admit(
+        &mut self,
+        id: &RoomId,
+        who: &Actor,
+        ticket: &Ticket,
+        work: &mut Work,
+    ) -> Result<Result<(), Denial>, BackendError> {
+        let room = self.rooms.get(id);
+        if ticket.must_exist && !room.is_some_and(|room| room.kept.is_some() || !room.members.is_empty()) {
+            return Ok(Err(Denial::Unknown));
+        }
+        match room.and_then(|room| room.kept.clone()) {
+            Some(kept) if kept.is_open() => Ok(Ok(())),
+            Some(mut kept) => {
+                let admitted = Arc::make_mut(&mut kept).admit(who, ticket);
+                self.keep_if_changed(id, kept, work)?;
+                Ok(admitted)
+            }
+            None => Ok(Ok(())),
+        }
     }
 
     fn leave(&mut self, id: &RoomId, who: Actor, work: &mut Work) -> Result<Option<Position>, BackendError> {
+        let kept = self.rooms.get(id).and_then(|room| room.kept.clone());
+        if let Some(mut kept) = kept.filter(|kept| kept.knows_guest(who.session)) {
+            Arc::make_mut(&mut kept).forget_guest(who.session);
+            self.keep_if_changed(id, kept, work)?;
+        }
         let was_in = self.rooms.get_mut(id).is_some_and(|room| room.members.remove(&who.session));
         if !was_in {
             return Ok(None);
         }
         self.append(id, Event::new(who, EventKind::Left), work).map(Some)
+    }
+
+    fn create(&mut self, id: &RoomId, record: RoomRecord, work: &mut Work) -> Result<Creation, BackendError> {
+        if self.rooms.get(id).is_some_and(|room| room.kept.is_some() || !room.members.is_empty()) {
+            return Ok(Creation::Exists);
+        }
+        if self.kept.len() as u64 >= self.retention.kept_rooms {
+            return Ok(Creation::TooMany);
+        }
+        self.make_place(id, work)?;
+        self.remember(id, work);
+        let row = self.rooms.get(id).map_or_else(|| self.fresh_row(), |room| room.row);
+        self.batch(work)?.put_room(id, row)?;
+        self.note(id, row);
+        self.keep_if_changed(id, Arc::new(Kept::new(record)), work)?;
+        Ok(Creation::Done)
+    }
+
+    fn destroy(
+        &mut self,
+        id: &RoomId,
+        by: Actor,
+        account: Option<&Nickname>,
+        work: &mut Work,
+    ) -> Result<Result<(), RoomFault>, BackendError> {
+        let room = self.rooms.get(id).filter(|room| room.kept.is_some() || !room.members.is_empty());
+        let Some(room) = room else { return Ok(Err(RoomFault::Unknown)) };
+        if room.kept.as_ref().is_some_and(|kept| !kept.may_destroy(account)) {
+            return Ok(Err(RoomFault::Forbidden));
+        }
+        self.remember(id, work);
+        self.batch(work)?.put_kept(id, None)?;
+        self.kept.remove(id);
+        if let Some(room) = self.rooms.get_mut(id) {
+            room.kept = None;
+            let members = std::mem::take(&mut room.members);
+            if let Some(Some(before)) = work.before.get_mut(id) {
+                before.members.get_or_insert(members);
+            }
+        }
+        self.append(id, Event::new(by, EventKind::Destroyed { room: id.clone() }), work)?;
+        Ok(Ok(()))
+    }
+
+    /// Changes what is known of a kept room.
+    fn change_kept<T>(
+        &mut self,
+        id: &RoomId,
+        work: &mut Work,
+        change: impl FnOnce(&mut Kept) -> Result<T, RoomFault>,
+    ) -> Result<Result<T, RoomFault>, BackendError> {
+        let Some(mut kept) = self.rooms.get(id).and_then(|room| room.kept.clone()) else {
+            return Ok(Err(RoomFault::Unknown));
+        };
+        let changed = change(Arc::make_mut(&mut kept));
+        self.keep_if_changed(id, kept, work)?;
+        Ok(changed)
+    }
+
+    fn keep_if_changed(&mut self, id: &RoomId, kept: Arc<Kept>, work: &mut Work) -> Result<(), BackendError> {
+        let same = |room: &Room| room.kept.as_ref() == Some(&kept);
+        if self.rooms.get(id).is_some_and(same) {
+            return Ok(());
+        }
+        self.remember(id, work);
+        self.batch(work)?.put_kept(id, Some(&kept))?;
+        self.kept.insert(id.clone());
+        if let Some(room) = self.rooms.get_mut(id) {
+            self.empty.remove(&(room.row.newest_us, id.clone()));
+            room.kept = Some(kept);
+        }
+        Ok(())
+    }
+
+    fn view(&self, id: &RoomId) -> Option<crate::chat::RoomView> {
+        let room = self.rooms.get(id)?;
+        Some(room.kept.as_ref()?.view(room.members.len() as u64))
+    }
+
+    fn list(&self, after: Option<&RoomId>, limit: usize) -> Vec<RoomSummary> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let summary = |id: &RoomId| {
+            let room = self.rooms.get(id)?;
+            Some(room.kept.as_ref()?.summary(id.clone(), room.members.len() as u64))
+        };
+        self.kept.range((from, Bound::Unbounded)).filter_map(summary).take(limit).collect()
     }
 
     fn catch_up(&mut self, id: &RoomId, last: Position, work: &mut Work) -> Result<CatchUp, BackendError> {

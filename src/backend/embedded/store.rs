@@ -8,6 +8,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::super::BackendError;
+use super::kept::Kept;
 use crate::chat::{Identity, Nickname, RoomId};
 
 const FORMAT: u64 = 1;
@@ -16,6 +17,8 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const ROOMS: TableDefinition<'_, &str, (u64, u64, i64)> = TableDefinition::new("rooms");
 /// (room, offset) → (time in microseconds, encoded event).
 const LOG: TableDefinition<'_, (&str, u64), (i64, &[u8])> = TableDefinition::new("log");
+/// Kept room → what is known of it beside its stream.
+const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("kept");
 /// Name → (identity, empty where nobody registered it; when it was registered in microseconds; the second at or before
 /// which its logins began that no longer stand, -1 for none).
 const ACCOUNTS: TableDefinition<'_, &str, (&str, i64, i64)> = TableDefinition::new("accounts");
@@ -83,6 +86,7 @@ impl Store {
             }
             transaction.open_table(ROOMS).map_err(failed)?;
             transaction.open_table(LOG).map_err(failed)?;
+            transaction.open_table(KEPT).map_err(failed)?;
             transaction.open_table(ACCOUNTS).map_err(failed)?;
             transaction.open_table(REVOCATIONS).map_err(failed)?;
         }
@@ -101,6 +105,21 @@ impl Store {
             let (room, value) = row.map_err(failed)?;
             let (epoch, top, newest_us) = value.value();
             Ok((room.value().to_owned(), RoomRow { epoch, top, newest_us }))
+        });
+        rows.collect()
+    }
+
+    /// Every kept room, for the start.
+    pub fn kept(&self) -> Result<Vec<(String, Kept)>, BackendError> {
+        let batch = self.begin()?;
+        let kept = batch.0.open_table(KEPT).map_err(failed)?;
+        let rows = kept.iter().map_err(failed)?.map(|row| {
+            let (room, value) = row.map_err(failed)?;
+            let name = room.value().to_owned();
+            match Kept::decode(value.value()) {
+                Some(kept) => Ok((name, kept)),
+                None => Err(failed(format!("the kept room {name:?} cannot be read"))),
+            }
         });
         rows.collect()
     }
@@ -146,6 +165,16 @@ impl Batch {
     pub fn put_room(&self, room: &RoomId, row: RoomRow) -> Result<(), BackendError> {
         let mut rooms = self.0.open_table(ROOMS).map_err(failed)?;
         rooms.insert(room.as_str(), (row.epoch, row.top, row.newest_us)).map_err(failed)?;
+        Ok(())
+    }
+
+    /// Keeps what is known of a room that was created; `None`: it is no longer kept.
+    pub fn put_kept(&self, room: &RoomId, kept: Option<&Kept>) -> Result<(), BackendError> {
+        let mut rooms = self.0.open_table(KEPT).map_err(failed)?;
+        match kept {
+            Some(kept) => drop(rooms.insert(room.as_str(), kept.encode().as_slice()).map_err(failed)?),
+            None => drop(rooms.remove(room.as_str()).map_err(failed)?),
+        }
         Ok(())
     }
 

@@ -17,12 +17,13 @@ use redis::{Client, ConnectionInfo, ProtocolVersion, PushInfo, PushKind, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::super::letter::Letter;
 use super::keys::Keys;
-use super::link::Link;
+use super::link::{Link, publish};
 use super::{BackendError, Settings, connection_config};
 use crate::ambient::Clock;
 use crate::backend::{Heard, InboundSender};
-use crate::chat::RoomId;
+use crate::chat::{NodeId, RoomId};
 use crate::telemetry::Metrics;
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -48,13 +49,21 @@ enum Wish {
 /// What the connection's push callback touches; it must not block.
 struct Ears {
     keys: Keys,
+    /// The node's own channels: its heartbeats, what is for its sessions, what is for all nodes.
     heartbeat_channel: String,
+    node_channel: String,
+    all_nodes_channel: String,
+    link: Arc<Link>,
     inbound: InboundSender,
     hears: AtomicBool,
     heard_at_ms: AtomicU64,
     /// The oldest heartbeat that Redis took and that was not heard yet: its number and when it went out.
     unanswered: Mutex<Option<(u64, u64)>>,
     barriers: Mutex<HashMap<u64, oneshot::Sender<()>>>,
+    /// Who waits for an answer to a letter; each waits for a bounded time.
+    receipts: Mutex<HashMap<u64, oneshot::Sender<bool>>>,
+    /// Which connection is the present one; what an older one still says counts no more.
+    generation: AtomicU64,
     disconnected: Notify,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -76,7 +85,6 @@ impl Bus {
         info: &ConnectionInfo,
         settings: &Settings,
         keys: Keys,
-        id: String,
         link: Arc<Link>,
         inbound: InboundSender,
         clock: Clock,
@@ -88,13 +96,18 @@ impl Bus {
         let client = Client::open(info.clone().set_redis_settings(redis))
             .map_err(|error| BackendError::Failed(format!("storage.redis: {error}")))?;
         let ears = Arc::new(Ears {
-            heartbeat_channel: keys.heartbeat_channel(&id),
+            heartbeat_channel: keys.heartbeat_channel(settings.id),
+            node_channel: keys.node_channel(settings.id),
+            all_nodes_channel: keys.all_nodes_channel(),
+            link: link.clone(),
             keys,
             inbound,
             hears: AtomicBool::new(false),
             heard_at_ms: AtomicU64::new(clock.now_ms()),
             unanswered: Mutex::new(None),
             barriers: Mutex::default(),
+            receipts: Mutex::default(),
+            generation: AtomicU64::new(0),
             disconnected: Notify::new(),
             clock,
             metrics,
@@ -133,20 +146,43 @@ impl Bus {
         receiver
     }
 
+    /// Expects the answer to a letter that is about to be sent.
+    pub fn await_receipt(&self, number: u64) -> Receipt {
+        let (sender, receiver) = oneshot::channel();
+        self.ears.receipts.lock().insert(number, sender);
+        Receipt { number, receiver, ears: self.ears.clone() }
+    }
+
     pub fn hears(&self) -> bool {
         self.ears.hears.load(Ordering::Acquire)
     }
 }
 
-async fn publish(link: &Link, channel: &str, number: u64) -> Result<(), BackendError> {
-    let mut connection = link.connection()?;
-    let mut publish = redis::cmd("PUBLISH");
-    publish.arg(channel).arg(number);
-    link.timed(publish.exec_async(&mut connection)).await
+/// An answer that is waited for; forgotten when dropped.
+pub struct Receipt {
+    number: u64,
+    receiver: oneshot::Receiver<bool>,
+    ears: Arc<Ears>,
+}
+
+impl Receipt {
+    /// Whether the letter was delivered.
+    pub async fn arrived(mut self) -> bool {
+        (&mut self.receiver).await.unwrap_or(false)
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.ears.receipts.lock().remove(&self.number);
+    }
 }
 
 impl Ears {
-    fn hear(&self, push: PushInfo) {
+    fn hear(&self, generation: u64, push: PushInfo) {
+        if generation != self.generation.load(Ordering::Acquire) {
+            return;
+        }
         match push.kind {
             PushKind::Message => self.message(push.data),
             PushKind::Disconnection => {
@@ -164,6 +200,8 @@ impl Ears {
         };
         if channel == self.heartbeat_channel.as_bytes() {
             self.heartbeat(&payload);
+        } else if channel == self.node_channel.as_bytes() || channel == self.all_nodes_channel.as_bytes() {
+            self.letter(&payload);
         } else if let Some(room) = self.keys.room_of_channel(&channel) {
             self.inbound.send(Heard::Raw { room, bytes: Bytes::from(payload) });
         }
@@ -179,6 +217,40 @@ impl Ears {
         if let Some(reached) = self.barriers.lock().remove(&number) {
             self.inbound.send(Heard::Barrier(reached));
         }
+    }
+
+    fn letter(&self, payload: &[u8]) {
+        match Letter::decode(payload) {
+            Ok(Letter::Notice { number, reply_to, session, notice }) => {
+                let (delivered, outcome) = oneshot::channel();
+                self.inbound.send(Heard::Notice { session, notice, delivered });
+                self.answer(number, reply_to, outcome);
+            }
+            Ok(Letter::Receipt { number, delivered }) => {
+                if let Some(waiting) = self.receipts.lock().remove(&number) {
+                    // Who waited may have given up.
+                    let _ = waiting.send(delivered);
+                }
+            }
+            Ok(Letter::Proclamation(proclamation)) => self.inbound.send(Heard::Proclamation(proclamation)),
+            Err(error) => {
+                self.metrics.undecodable_total.inc();
+                tracing::debug!(%error, "a letter cannot be read");
+            }
+        }
+    }
+
+    /// Answers on the side once the letter was dispatched; one that was dropped on the way there is never answered for. Each
+    /// task ends with the dispatch of its letter, so they are bounded as the inbound queue is.
+    fn answer(&self, number: u64, reply_to: NodeId, outcome: oneshot::Receiver<bool>) {
+        let (link, channel) = (self.link.clone(), self.keys.node_channel(reply_to));
+        tokio::spawn(async move {
+            let Ok(delivered) = outcome.await else { return };
+            let receipt = Letter::Receipt { number, delivered }.encode().unwrap_or_default();
+            if let Err(error) = publish(&link, &channel, receipt).await {
+                tracing::debug!(%error, "a receipt did not go out");
+            }
+        });
     }
 
     fn deaf(&self) {
@@ -213,17 +285,18 @@ impl Task {
     /// A connection that is subscribed to everything wanted.
     async fn connect(&mut self) -> Result<MultiplexedConnection, BackendError> {
         let ears = self.ears.clone();
+        let generation = ears.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let config = connection_config(&self.settings).set_push_sender(move |push| {
-            ears.hear(push);
+            ears.hear(generation, push);
             Ok::<(), std::convert::Infallible>(())
         });
         let attempt = self.client.get_multiplexed_async_connection_with_config(&config);
         let mut connection = self.link.timed(attempt).await?;
-        let heartbeat = vec![self.ears.heartbeat_channel.clone()];
-        self.link.timed(connection.subscribe(heartbeat)).await?;
+        let own = [&self.ears.heartbeat_channel, &self.ears.node_channel, &self.ears.all_nodes_channel];
+        self.link.timed(connection.subscribe(own.map(Clone::clone).to_vec())).await?;
         let rooms: Vec<RoomId> = self.wanted.iter().cloned().collect();
         for rooms in rooms.chunks(CHANNELS_AT_ONCE) {
-            self.subscribe(&mut connection, rooms).await?;
+            self.link.timed(connection.subscribe(self.channels(rooms))).await?;
         }
         self.ears.heard_at_ms.store(self.ears.clock.now_ms(), Ordering::Release);
         *self.ears.unanswered.lock() = None;
@@ -232,20 +305,8 @@ impl Task {
         Ok(connection)
     }
 
-    async fn subscribe(&self, connection: &mut MultiplexedConnection, rooms: &[RoomId]) -> Result<(), BackendError> {
-        if rooms.is_empty() {
-            return Ok(());
-        }
-        let channels: Vec<String> = rooms.iter().map(|room| self.ears.keys.room_channel(room)).collect();
-        self.link.timed(connection.subscribe(channels)).await
-    }
-
-    async fn unsubscribe(&self, connection: &mut MultiplexedConnection, rooms: &[RoomId]) -> Result<(), BackendError> {
-        if rooms.is_empty() {
-            return Ok(());
-        }
-        let channels: Vec<String> = rooms.iter().map(|room| self.ears.keys.room_channel(room)).collect();
-        self.link.timed(connection.unsubscribe(channels)).await
+    fn channels(&self, rooms: &[RoomId]) -> Vec<String> {
+        rooms.iter().map(|room| self.ears.keys.room_channel(room)).collect()
     }
 
     /// Serves wishes and heartbeats until the connection is lost or deaf.
@@ -362,8 +423,14 @@ impl Task {
             let differs = |(room, was): &(&RoomId, &bool)| **was != now && self.wanted.contains(*room) == now;
             touched.iter().filter(differs).map(|(room, _)| room.clone()).collect()
         };
-        self.subscribe(connection, &changed(true)).await?;
-        self.unsubscribe(connection, &changed(false)).await
+        let (wanted, unwanted) = (self.channels(&changed(true)), self.channels(&changed(false)));
+        if !wanted.is_empty() {
+            self.link.timed(connection.subscribe(wanted)).await?;
+        }
+        if !unwanted.is_empty() {
+            self.link.timed(connection.unsubscribe(unwanted)).await?;
+        }
+        Ok(())
     }
 
     /// Between two attempts: wishes are remembered and refused, so that nobody waits for a broker that is away.

@@ -2,7 +2,7 @@
 //!
 //! The part in braces is the hash tag: all keys that one script touches share it, so that they live in one cluster slot.
 
-use crate::chat::{Identity, Nickname, RoomId};
+use crate::chat::{Identity, Nickname, NodeId, RoomId};
 
 /// Nicknames are spread over this many sets, so that no single key is hot.
 const NICKNAME_SETS: u32 = 256;
@@ -42,7 +42,7 @@ impl Keys {
         format!("{}identity:{{{identity}}}", self.prefix)
     }
 
-    /// Hash: epoch and top offset of a room's stream.
+    /// Hash: epoch and top offset of a room's stream, and the record of a kept room.
     pub fn room(&self, room: &RoomId) -> String {
         format!("{}room:{{{room}}}", self.prefix)
     }
@@ -62,6 +62,26 @@ impl Keys {
         format!("{}room:{{{room}}}:log", self.prefix)
     }
 
+    /// Set of the accounts that are a room's admins.
+    pub fn room_admins(&self, room: &RoomId) -> String {
+        format!("{}room:{{{room}}}:admins", self.prefix)
+    }
+
+    /// Set of whom a permission room lets in: `s:<session>` guests, `u:<account>` accounts.
+    pub fn room_admitted(&self, room: &RoomId) -> String {
+        format!("{}room:{{{room}}}:admitted", self.prefix)
+    }
+
+    /// Hash: who waits for a room's permission, and what they are called.
+    pub fn room_applicants(&self, room: &RoomId) -> String {
+        format!("{}room:{{{room}}}:applicants", self.prefix)
+    }
+
+    /// Sorted set of all kept rooms, every score 0, so that it is in the order of their ids.
+    pub fn kept_rooms(&self) -> String {
+        format!("{}rooms", self.prefix)
+    }
+
     /// Channel of a room's live traffic.
     pub fn room_channel(&self, room: &RoomId) -> String {
         format!("{}ch:{{{room}}}", self.prefix)
@@ -71,12 +91,22 @@ impl Keys {
     pub fn room_of_channel(&self, channel: &[u8]) -> Option<RoomId> {
         let channel = std::str::from_utf8(channel).ok()?;
         let room = channel.strip_prefix(&self.prefix)?.strip_prefix("ch:{")?.strip_suffix('}')?;
-        RoomId::parse(room).ok()
+        RoomId::parse_stored(room).ok()
+    }
+
+    /// Channel on which a node hears what is for its sessions.
+    pub fn node_channel(&self, node: NodeId) -> String {
+        format!("{}to:{{{node}}}", self.prefix)
+    }
+
+    /// Channel on which every node hears what is for all.
+    pub fn all_nodes_channel(&self) -> String {
+        format!("{}to:{{all}}", self.prefix)
     }
 
     /// Channel on which a node hears its own heartbeats.
-    pub fn heartbeat_channel(&self, bus: &str) -> String {
-        format!("{}hb:{{{bus}}}", self.prefix)
+    pub fn heartbeat_channel(&self, node: NodeId) -> String {
+        format!("{}hb:{{{node}}}", self.prefix)
     }
 
     /// Set of the leases that were taken and not yet given up or swept.

@@ -11,7 +11,8 @@ use redis::{Script, ScriptInvocation};
 
 use super::super::{BackendError, Lease, Swept, encode_event};
 use super::Redis;
-use crate::chat::{Actor, Event, EventKind, Nickname, RoomId, SessionId};
+use super::broker::read_position;
+use crate::chat::{Actor, Event, EventKind, Nickname, Position, RoomId, SessionId};
 
 /// How long one survivor keeps the others from sweeping the same lease; it begins again if it needs longer.
 const SWEEP_LOCK: Duration = Duration::from_secs(10);
@@ -217,19 +218,19 @@ impl Redis {
         Ok(freed == 1)
     }
 
-    /// Ends a membership owned by this lease (`""`: any lease) and announces it; the epoch and offset of the leave.
+    /// Ends a membership owned by this lease (`""`: any lease) and announces it; the position of the leave.
     pub(super) async fn end_membership(
         &self,
         room: &RoomId,
         who: &Actor,
         lease: &str,
         connection: &mut MultiplexedConnection,
-    ) -> Result<Option<(u64, u64)>, BackendError> {
+    ) -> Result<Option<Position>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Left);
         let mut call = self.membership_call(&self.scripts.leave, room, &event);
         call.arg(member_key(who.session)).arg(self.settings.history_age.as_millis() as u64).arg(lease);
-        let position: Vec<u64> = self.timed(call.invoke_async(connection)).await?;
-        Ok(position.first().copied().zip(position.get(1).copied()))
+        let place: Vec<u64> = self.timed(call.invoke_async(connection)).await?;
+        Ok(read_position(&place))
     }
 }
 
@@ -241,6 +242,9 @@ impl Redis {
             .key(self.keys.room_log(room))
             .key(self.keys.room_members(room))
             .key(self.keys.room_who(room))
+            .key(self.keys.room_admins(room))
+            .key(self.keys.room_admitted(room))
+            .key(self.keys.room_applicants(room))
             .arg(self.keys.room_channel(room))
             .arg(encode_event(event))
             .arg(self.settings.history_count)

@@ -129,6 +129,14 @@ impl Link {
     }
 }
 
+/// Publishes on a channel through the link; how many hear it.
+pub async fn publish(link: &Link, channel: &str, payload: impl redis::ToRedisArgs) -> Result<u64, BackendError> {
+    let mut connection = link.connection()?;
+    let mut publish = redis::cmd("PUBLISH");
+    publish.arg(channel).arg(payload);
+    link.timed(publish.query_async(&mut connection)).await
+}
+
 async fn within<T>(limit: Duration, command: impl Future<Output = RedisResult<T>>) -> Result<T, BackendError> {
     match tokio::time::timeout(limit, command).await {
         Err(_) => Err(BackendError::Unavailable("redis took too long".into())),

@@ -3,11 +3,13 @@
 //! Three kinds of connection: one multiplexed connection for the hot path (`link`), a pool for the rare transactional
 //! commands, and one connection that only hears (`bus`). The scripts in `lua/` are the only writers of room state.
 
+mod broker;
 mod bus;
 mod directory;
 mod keys;
 mod lease;
 mod link;
+mod post;
 mod presence;
 mod rooms;
 mod scripts;
@@ -24,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{BackendError, InboundSender};
 use crate::ambient::{Clock, Entropy};
+use crate::chat::NodeId;
 use crate::telemetry::Metrics;
 use bus::Bus;
 use keys::Keys;
@@ -43,6 +46,8 @@ pub struct Settings {
     pub pool_size: usize,
     pub connect_timeout: Duration,
     pub command_timeout: Duration,
+    /// Rooms that may be created on purpose.
+    pub kept_rooms: u64,
     /// Newest events kept per room, about.
     pub history_count: u64,
     /// How long a room's events outlive its last member, and the age at which they are no longer shown.
@@ -50,11 +55,13 @@ pub struct Settings {
     pub lease: Duration,
     /// Silence on the subscription connection after which it is built again.
     pub deaf: Duration,
+    /// The node, by which its sessions are found.
+    pub id: NodeId,
     /// Name of this node in its lease, for people.
     pub node: String,
 }
 
-/// A broker, presence store and directory on a Redis.
+/// All of the backend on a Redis.
 pub struct Redis {
     settings: Settings,
     keys: Keys,
@@ -62,6 +69,8 @@ pub struct Redis {
     link: Arc<Link>,
     pool: deadpool_redis::Pool,
     bus: Bus,
+    /// Numbers of the letters that are to be answered for.
+    letters: AtomicU64,
     /// The lease under which this node claims.
     lease: RwLock<String>,
     /// On the monotonic clock: until then nobody else may sweep what this node holds.
@@ -88,19 +97,9 @@ impl Redis {
         let keys = Keys::new(&settings.key_prefix);
         let link = Link::connect(&info, &settings, clock.clone(), metrics.clone(), stop.clone()).await?;
         let pool = pool(&info, &settings)?;
-        let bus_id = format!("{:032x}", entropy.bits());
-        let bus = Bus::connect(
-            &info,
-            &settings,
-            keys.clone(),
-            bus_id,
-            link.clone(),
-            inbound,
-            clock.clone(),
-            metrics.clone(),
-            stop,
-        )
-        .await?;
+        let bus =
+            Bus::connect(&info, &settings, keys.clone(), link.clone(), inbound, clock.clone(), metrics.clone(), stop)
+                .await?;
         Ok(Self {
             scripts: Scripts::new(),
             lease: RwLock::default(),
@@ -110,6 +109,7 @@ impl Redis {
             link,
             pool,
             bus,
+            letters: AtomicU64::new(0),
             clock,
             entropy,
             metrics,

@@ -6,31 +6,37 @@
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 
-use super::super::{BackendError, Entered, Entry, Lease, Presence, Swept};
+use super::super::{APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Lease, Presence, Swept};
 use super::Redis;
 use super::lease::{Claim, member_key};
-use crate::chat::{Actor, Epoch, Event, EventKind, Nickname, Position, RoomId, SessionId};
+use super::rooms::person_key;
+use crate::chat::{Actor, Epoch, Event, EventKind, Identity, Nickname, PersonKey, Position, RoomId, SessionId};
 
 #[async_trait]
 impl Presence for Redis {
-    async fn claim(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError> {
+    async fn claim(
+        &self,
+        nickname: &Nickname,
+        session: SessionId,
+        claimant: Claimant,
+    ) -> Result<Claimed, BackendError> {
         let note = Claim::Nickname { session, nickname: nickname.clone() };
         let mut connection = self.pooled().await?;
+        let mut taken_from = None;
         loop {
             let lease = self.sure_lease()?;
-            self.note(&lease, &note, &mut connection).await?;
-            let mut call = self.scripts.claim.prepare_invoke();
-            call.key(self.keys.nickname(nickname)).arg(session.to_string()).arg(&lease);
-            let claimed: bool = self.timed(call.invoke_async(&mut *connection)).await?;
-            if !claimed {
-                self.unnote(&lease, &note, &mut connection).await?;
-                return Ok(false);
-            }
+            self.note("SADD", &lease, &note, &mut connection).await?;
+            let claimed = self.call_claim(nickname, session, claimant, &lease, &mut connection).await?;
+            let Claimed::Done { from } = claimed else {
+                self.note("SREM", &lease, &note, &mut connection).await?;
+                return Ok(claimed);
+            };
+            taken_from = taken_from.or(from);
             let mut list = redis::cmd("SADD");
             list.arg(self.keys.nickname_set(nickname)).arg(nickname.as_str());
             self.timed(list.exec_async(&mut *connection)).await?;
             if self.is_current(&lease) {
-                return Ok(true);
+                return Ok(Claimed::Done { from: taken_from });
             }
         }
     }
@@ -39,21 +45,37 @@ impl Presence for Redis {
         let mut connection = self.pooled().await?;
         self.free_nickname(nickname, session, "", &mut connection).await?;
         let lease = self.lease.read().clone();
-        self.unnote(&lease, &Claim::Nickname { session, nickname: nickname.clone() }, &mut connection).await
+        self.note("SREM", &lease, &Claim::Nickname { session, nickname: nickname.clone() }, &mut connection).await
     }
 
-    async fn enter(&self, room: &RoomId, who: &Actor, entry: Entry) -> Result<Entered, BackendError> {
+    async fn holder(&self, nickname: &Nickname) -> Result<Option<SessionId>, BackendError> {
+        let mut connection = self.pooled().await?;
+        let mut ask = redis::cmd("HGET");
+        ask.arg(self.keys.nickname(nickname)).arg("session");
+        let holder: Option<String> = self.timed(ask.query_async(&mut *connection)).await?;
+        Ok(holder.as_deref().and_then(SessionId::parse))
+    }
+
+    async fn enter(&self, room: &RoomId, who: &Actor, entry: &Entry) -> Result<Result<Entered, Denial>, BackendError> {
         let note = Claim::Membership { session: who.session, room: room.clone() };
         let mut connection = self.pooled().await?;
         let mut announced_before = None;
         loop {
             let lease = self.sure_lease()?;
-            self.note(&lease, &note, &mut connection).await?;
-            let entered = self.make_member(room, who, entry, &lease, &mut connection).await?;
+            self.note("SADD", &lease, &note, &mut connection).await?;
+            let entered = match self.make_member(room, who, entry, &lease, &mut connection).await? {
+                Ok(entered) => entered,
+                // It waits for permission until it leaves, or is swept; so that stays noted.
+                Err(denial @ Denial::Permission { .. }) => return Ok(Err(denial)),
+                Err(denial) => {
+                    self.note("SREM", &lease, &note, &mut connection).await?;
+                    return Ok(Err(denial));
+                }
+            };
             // Only the first turn can announce; a later one, under a new lease, finds the membership made.
             let entered = announced_before.unwrap_or(entered);
             if self.is_current(&lease) {
-                return Ok(entered);
+                return Ok(Ok(entered));
             }
             announced_before = Some(entered);
         }
@@ -63,8 +85,9 @@ impl Presence for Redis {
         let mut connection = self.pooled().await?;
         let left = self.end_membership(room, who, "", &mut connection).await?;
         let lease = self.lease.read().clone();
-        self.unnote(&lease, &Claim::Membership { session: who.session, room: room.clone() }, &mut connection).await?;
-        Ok(left.map(|(epoch, offset)| Position { epoch: Epoch::new(epoch), offset }))
+        let note = Claim::Membership { session: who.session, room: room.clone() };
+        self.note("SREM", &lease, &note, &mut connection).await?;
+        Ok(left)
     }
 
     async fn members(&self, room: &RoomId) -> Result<u64, BackendError> {
@@ -90,45 +113,87 @@ impl Redis {
         *self.lease.read() == lease
     }
 
+    /// Notes a claim under a lease (`SADD`), or forgets it (`SREM`).
     async fn note(
         &self,
+        change: &'static str,
         lease: &str,
         claim: &Claim,
         connection: &mut MultiplexedConnection,
     ) -> Result<(), BackendError> {
-        self.timed(redis::cmd("SADD").arg(self.keys.lease_claims(lease)).arg(claim.encode()).exec_async(connection))
-            .await
+        let mut note = redis::cmd(change);
+        note.arg(self.keys.lease_claims(lease)).arg(claim.encode());
+        self.timed(note.exec_async(connection)).await
     }
 
-    async fn unnote(
+    async fn call_claim(
         &self,
+        nickname: &Nickname,
+        session: SessionId,
+        claimant: Claimant,
         lease: &str,
-        claim: &Claim,
         connection: &mut MultiplexedConnection,
-    ) -> Result<(), BackendError> {
-        self.timed(redis::cmd("SREM").arg(self.keys.lease_claims(lease)).arg(claim.encode()).exec_async(connection))
-            .await
+    ) -> Result<Claimed, BackendError> {
+        let claimant = match claimant {
+            Claimant::Guest => "guest",
+            Claimant::Account => "account",
+            Claimant::AccountAgain => "again",
+        };
+        let mut call = self.scripts.claim.prepare_invoke();
+        call.key(self.keys.nickname(nickname)).key(self.keys.user(nickname));
+        call.arg(session.to_string()).arg(lease).arg(claimant).arg(Identity::of_token(nickname).to_string());
+        let (claimed, from): (i64, Option<String>) = self.timed(call.invoke_async(connection)).await?;
+        Ok(match claimed {
+            1 => Claimed::Done { from: from.as_deref().and_then(SessionId::parse) },
+            0 => Claimed::InUse,
+            _ => Claimed::Reserved,
+        })
     }
 
     async fn make_member(
         &self,
         room: &RoomId,
         who: &Actor,
-        entry: Entry,
+        entry: &Entry,
         lease: &str,
         connection: &mut MultiplexedConnection,
-    ) -> Result<Entered, BackendError> {
+    ) -> Result<Result<Entered, Denial>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Joined);
-        let (mode, known) = match entry {
-            Entry::Join => ("join", String::new()),
-            Entry::Restore { known } => ("restore", known.map_or_else(String::new, |epoch| epoch.value().to_string())),
-        };
         let nickname = who.nickname.as_ref().map_or("", Nickname::as_str);
         let mut call = self.membership_call(&self.scripts.enter, room, &event);
-        call.arg(member_key(who.session)).arg(format!("{lease} {nickname}")).arg(mode).arg(known);
-        let (epoch, offset, _, members, announced): (u64, u64, i64, u64, bool) =
-            self.timed(call.invoke_async(connection)).await?;
-        let position = Position { epoch: Epoch::new(epoch), offset };
-        Ok(Entered { position, members, repeated: !announced })
+        call.arg(member_key(who.session)).arg(format!("{lease} {nickname}"));
+        match entry {
+            Entry::Join(ticket) => {
+                let key = ticket.account.clone().map_or(PersonKey::Guest(who.session), PersonKey::Account);
+                call.arg("join").arg("").arg(u8::from(ticket.must_exist));
+                call.arg(ticket.account.as_ref().map_or("", Nickname::as_str));
+                call.arg(ticket.proof.as_deref().unwrap_or_default());
+                call.arg(person_key(&key)).arg(who.identifier()).arg(APPLICANTS_MAX);
+            }
+            Entry::Restore { known } => {
+                call.arg("restore").arg(known.map_or_else(String::new, |epoch| epoch.value().to_string()));
+            }
+        }
+        let answer: Vec<String> = self.timed(call.invoke_async(connection)).await?;
+        read_entered(&answer).ok_or_else(|| BackendError::Failed(format!("entering was answered {answer:?}")))
+    }
+}
+
+/// Reads what the script of entering answers.
+fn read_entered(answer: &[String]) -> Option<Result<Entered, Denial>> {
+    let (word, rest) = answer.split_first()?;
+    match (word.as_str(), rest) {
+        ("in", [epoch, offset, _, members, announced]) => {
+            let position = Position { epoch: Epoch::new(epoch.parse().ok()?), offset: offset.parse().ok()? };
+            Some(Ok(Entered { position, members: members.parse().ok()?, repeated: announced != "1" }))
+        }
+        ("unknown", _) => Some(Err(Denial::Unknown)),
+        ("password", [hash]) => Some(Err(Denial::Password { hash: hash.clone() })),
+        ("permission", runners) => {
+            let runners = runners.iter().filter_map(|name| Nickname::parse(name).ok()).collect();
+            Some(Err(Denial::Permission { runners }))
+        }
+        ("full", _) => Some(Err(Denial::TooMany)),
+        _ => None,
     }
 }

@@ -26,11 +26,11 @@ fn identity(subject: &str) -> Identity {
 
 impl Node {
     async fn register(&self, subject: &str, name: &str) -> Registered {
-        self.directory.register(&identity(subject), &nickname(name)).await.unwrap()
+        self.backend.directory.register(&identity(subject), &nickname(name)).await.unwrap()
     }
 
     async fn account_of(&self, subject: &str) -> Option<String> {
-        self.directory.account_of(&identity(subject)).await.unwrap().map(|name| name.to_string())
+        self.backend.directory.account_of(&identity(subject)).await.unwrap().map(|name| name.to_string())
     }
 
     fn now_s(&self) -> i64 {
@@ -44,12 +44,12 @@ impl Node {
     }
 
     async fn stands(&self, login: &Login) -> bool {
-        self.directory.stands(login).await.unwrap()
+        self.backend.directory.stands(login).await.unwrap()
     }
 
     async fn revoke_one(&self, login: &Login) {
         let which = Revocation::One { id: login.id, ends_s: login.ends_s };
-        self.directory.revoke(&login.account, which).await.unwrap();
+        self.backend.directory.revoke(&login.account, which).await.unwrap();
     }
 }
 
@@ -65,7 +65,7 @@ async fn a_name_belongs_to_one_identity(node: Node) {
     assert_eq!(node.register("2", "alice").await, Registered::Taken);
     assert_eq!(node.account_of("2").await, None, "a refused choice is forgotten");
     let elsewhere = Identity { provider: "elsewhere".into(), ..identity("1") };
-    assert_eq!(node.directory.register(&elsewhere, &nickname("alice")).await, Ok(Registered::Taken));
+    assert_eq!(node.backend.directory.register(&elsewhere, &nickname("alice")).await, Ok(Registered::Taken));
     assert_eq!(node.register("2", "Alice").await, Registered::Done, "case counts");
     assert_eq!(node.account_of("1").await.as_deref(), Some("alice"));
 }
@@ -78,10 +78,10 @@ async fn an_identity_has_one_account(node: Node) {
 
 async fn a_name_that_a_guest_bears_is_taken(node: Node) {
     let guest = SessionId::from_u128(1);
-    assert_eq!(node.presence.claim(&nickname("alice"), guest).await, Ok(true));
+    assert_eq!(node.claim("alice", guest).await, CLAIMED);
     assert_eq!(node.register("1", "alice").await, Registered::Taken);
     assert_eq!(node.account_of("1").await, None);
-    node.presence.release(&nickname("alice"), guest).await.unwrap();
+    node.backend.presence.release(&nickname("alice"), guest).await.unwrap();
     assert_eq!(node.register("1", "alice").await, Registered::Done);
     assert_eq!(node.account_of("1").await.as_deref(), Some("alice"));
 }
@@ -89,7 +89,7 @@ async fn a_name_that_a_guest_bears_is_taken(node: Node) {
 async fn of_concurrent_registrations_of_a_name_one_wins(node: Node) {
     let mut registrations = tokio::task::JoinSet::new();
     for subject in 1..=20 {
-        let directory = node.directory.clone();
+        let directory = node.backend.directory.clone();
         registrations.spawn(async move {
             directory.register(&identity(&subject.to_string()), &nickname("alice")).await.unwrap()
         });
@@ -118,7 +118,7 @@ async fn all_logins_begun_until_a_time_are_revoked(node: Node) {
     node.register("1", "alice").await;
     let before = node.login("alice", 1);
     let everything = Revocation::BegunUntil(node.now_s());
-    node.directory.revoke(&nickname("alice"), everything).await.unwrap();
+    node.backend.directory.revoke(&nickname("alice"), everything).await.unwrap();
     assert!(!node.stands(&before).await && !node.stands(&node.login("alice", 2)).await, "that second included");
     node.clock.advance(1_000);
     assert!(node.stands(&node.login("alice", 3)).await);
@@ -128,7 +128,7 @@ async fn all_logins_begun_until_a_time_are_revoked(node: Node) {
 async fn revoking_never_goes_back(node: Node) {
     let login = node.login("alice", 1);
     for time_s in [node.now_s(), 5] {
-        node.directory.revoke(&nickname("alice"), Revocation::BegunUntil(time_s)).await.unwrap();
+        node.backend.directory.revoke(&nickname("alice"), Revocation::BegunUntil(time_s)).await.unwrap();
     }
     assert!(!node.stands(&login).await);
     assert_eq!(node.register("1", "alice").await, Registered::Done, "a revocation alone reserves no name");
@@ -158,8 +158,8 @@ async fn the_embedded_store_keeps_accounts_over_a_restart() {
     node.register("1", "alice").await;
     let (ended, other) = (node.login("alice", 1), node.login("bob", 2));
     node.revoke_one(&ended).await;
-    node.directory.revoke(&nickname("bob"), Revocation::BegunUntil(node.now_s())).await.unwrap();
-    node.presence.retire().await.unwrap();
+    node.backend.directory.revoke(&nickname("bob"), Revocation::BegunUntil(node.now_s())).await.unwrap();
+    node.backend.presence.retire().await.unwrap();
     drop(node);
     let node = embedded(Some(folder.path()));
     assert_eq!(node.account_of("1").await.as_deref(), Some("alice"));
@@ -174,10 +174,10 @@ async fn the_embedded_store_forgets_revocations_that_have_run_out() {
     node.register("1", "alice").await;
     let ended = node.login("alice", 1);
     node.revoke_one(&ended).await;
-    node.presence.sweep().await.unwrap();
+    node.backend.presence.sweep().await.unwrap();
     assert!(!node.stands(&ended).await);
     node.clock.advance((DAY_S as u64 + 1) * 1_000);
-    node.presence.sweep().await.unwrap();
+    node.backend.presence.sweep().await.unwrap();
     assert!(node.stands(&ended).await, "its tokens are worthless by now");
 }
 

@@ -19,7 +19,7 @@ fn only_lease(server: &Server) -> String {
 /// Lets a whole lease pass in a node's eyes, after which it dares to call others dead; it keeps its own.
 async fn outlast_a_lease(node: &Node) {
     node.clock.advance(DEADLINE.as_millis() as u64);
-    assert_eq!(node.presence.renew().await, Ok(Lease::Held));
+    assert_eq!(node.backend.presence.renew().await, Ok(Lease::Held));
 }
 
 async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
@@ -38,7 +38,7 @@ async fn a_dead_nodes_claims_are_freed_and_its_leaves_announced_once() {
     let dead = redis(&server).await;
     for session in 1..=30 {
         let who = actor(session, &format!("user {session}"));
-        assert_eq!(dead.presence.claim(who.nickname.as_ref().unwrap(), who.session).await, Ok(true));
+        assert_eq!(dead.claim(&format!("user {session}"), who.session).await, CLAIMED);
         dead.enter(&red, &who).await;
     }
     let lease = only_lease(&server);
@@ -46,18 +46,22 @@ async fn a_dead_nodes_claims_are_freed_and_its_leaves_announced_once() {
     survivors[0].subscribe(&red).await;
     drop(dead);
     expire(&server, &lease);
-    assert_eq!(survivors[0].presence.sweep().await.unwrap().nodes, 0, "a node that has just come judges nobody");
+    assert_eq!(
+        survivors[0].backend.presence.sweep().await.unwrap().nodes,
+        0,
+        "a node that has just come judges nobody"
+    );
     let [one, two] = &survivors;
     outlast_a_lease(one).await;
     outlast_a_lease(two).await;
-    let (one, two) = tokio::join!(one.presence.sweep(), two.presence.sweep());
+    let (one, two) = tokio::join!(one.backend.presence.sweep(), two.backend.presence.sweep());
     let (one, two) = (one.unwrap(), two.unwrap());
     let together = (one.nodes + two.nodes, one.names + two.names, one.memberships + two.memberships);
     assert_eq!(together, (1, 30, 30), "of two that look at once, one sweeps");
-    assert_eq!(survivors[1].presence.members(&red).await, Ok(0));
+    assert_eq!(survivors[1].backend.presence.members(&red).await, Ok(0));
     for session in 101..=130 {
-        let name = nickname(&format!("user {}", session - 100));
-        assert_eq!(survivors[1].presence.claim(&name, SessionId::from_u128(session)).await, Ok(true), "{name} is free");
+        let name = format!("user {}", session - 100);
+        assert_eq!(survivors[1].claim(&name, SessionId::from_u128(session)).await, CLAIMED, "{name} is free");
     }
     let mut left = Vec::new();
     for _ in 0..30 {
@@ -68,7 +72,7 @@ async fn a_dead_nodes_claims_are_freed_and_its_leaves_announced_once() {
     left.sort();
     left.dedup();
     assert_eq!(left.len(), 30, "each leave once");
-    assert_eq!(survivors[0].broker.history(&red).await.unwrap().last().unwrap().position.offset, 60);
+    assert_eq!(survivors[0].backend.broker.history(&red).await.unwrap().last().unwrap().position.offset, 60);
     assert_eq!(server.list(&["SMEMBERS", "t:nodes"]).len(), 2, "the dead lease is forgotten");
 }
 
@@ -77,30 +81,28 @@ async fn a_node_whose_lease_ran_out_takes_a_new_one_and_a_late_sweep_does_it_no_
     let server = Server::start();
     let red = room("red");
     let alice = actor(1, "alice");
-    let name = nickname("alice");
     let node = redis(&server).await;
-    assert_eq!(node.presence.claim(&name, alice.session).await, Ok(true));
+    assert_eq!(node.claim("alice", alice.session).await, CLAIMED);
     let entered = node.enter(&red, &alice).await;
     // Its lease runs out without being swept.
     let lease = only_lease(&server);
     node.clock.advance(DEADLINE.as_millis() as u64);
-    let refused = node.presence.claim(&nickname("other"), alice.session).await;
+    let refused = node.backend.presence.claim(&nickname("other"), alice.session, Claimant::Guest).await;
     assert!(refused.is_err(), "while the lease is not sure nothing is claimed under it: {refused:?}");
     expire(&server, &lease);
     let restore = async |node: &Node| {
-        assert_eq!(node.presence.claim(&name, alice.session).await, Ok(true));
-        let entry = Entry::Restore { known: Some(entered.position.epoch) };
-        node.presence.enter(&red, &alice, entry).await.unwrap()
+        assert_eq!(node.claim("alice", alice.session).await, CLAIMED);
+        node.restore(&red, &alice, Some(entered.position.epoch)).await
     };
-    assert_eq!(node.presence.renew().await, Ok(Lease::Renewed));
+    assert_eq!(node.backend.presence.renew().await, Ok(Lease::Renewed));
     assert!(restore(&node).await.repeated, "nobody saw it leave");
     // Only now a survivor sweeps the old lease, whose claims set still names alice.
     let survivor = redis(&server).await;
     outlast_a_lease(&survivor).await;
-    assert_eq!(survivor.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 0 }));
-    assert_eq!(survivor.presence.members(&red).await, Ok(1));
-    assert_eq!(survivor.presence.claim(&name, SessionId::from_u128(2)).await, Ok(false));
-    assert_eq!(survivor.broker.history(&red).await.unwrap().len(), 1, "no leave was announced");
+    assert_eq!(survivor.backend.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 0 }));
+    assert_eq!(survivor.backend.presence.members(&red).await, Ok(1));
+    assert_eq!(survivor.claim("alice", SessionId::from_u128(2)).await, Claimed::InUse);
+    assert_eq!(survivor.backend.broker.history(&red).await.unwrap().len(), 1, "no leave was announced");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,10 +116,9 @@ async fn a_member_that_was_swept_is_announced_again_when_it_is_restored() {
     let survivor = redis(&server).await;
     expire(&server, &lease);
     outlast_a_lease(&survivor).await;
-    assert_eq!(survivor.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 1 }));
-    assert_eq!(cut_off.presence.renew().await, Ok(Lease::Renewed));
-    let entry = Entry::Restore { known: Some(entered.position.epoch) };
-    let restored = cut_off.presence.enter(&red, &alice, entry).await.unwrap();
+    assert_eq!(survivor.backend.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 1 }));
+    assert_eq!(cut_off.backend.presence.renew().await, Ok(Lease::Renewed));
+    let restored = cut_off.restore(&red, &alice, Some(entered.position.epoch)).await;
     assert_eq!((restored.repeated, restored.position.offset), (false, 3));
 }
 
@@ -129,14 +130,13 @@ async fn a_lost_dataset_is_a_new_epoch_and_restores_silently() {
     let node = redis(&server).await;
     let entered = node.enter(&red, &alice).await;
     server.query(&["FLUSHALL"]);
-    assert_eq!(node.presence.renew().await, Ok(Lease::Renewed));
-    let entry = Entry::Restore { known: Some(entered.position.epoch) };
-    let restored = node.presence.enter(&red, &alice, entry).await.unwrap();
+    assert_eq!(node.backend.presence.renew().await, Ok(Lease::Renewed));
+    let restored = node.restore(&red, &alice, Some(entered.position.epoch)).await;
     assert!(restored.repeated, "nobody saw it leave");
     assert_ne!(restored.position.epoch, entered.position.epoch);
     let said = node.say(&red, &alice, "first of the new epoch").await;
     assert_eq!(said, Position { offset: 1, epoch: restored.position.epoch });
-    let missed = node.broker.catch_up(&red, entered.position).await.unwrap();
+    let missed = node.backend.broker.catch_up(&red, entered.position).await.unwrap();
     assert_eq!((missed.skipped_to, offsets(&missed.missed)), (Some((said.epoch, 0)), vec![1]));
 }
 
@@ -153,7 +153,7 @@ async fn a_stream_that_was_rolled_back_goes_on_under_a_new_epoch() {
     server.query(&["HSET", "t:room:{red}", "top", "3"]);
     server.query(&["XTRIM", "t:room:{red}:log", "MAXLEN", "0"]);
     server.query(&["XSETID", "t:room:{red}:log", "3-0"]);
-    let missed = node.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
+    let missed = node.backend.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
     let (epoch, offset) = missed.skipped_to.expect("the loss is told");
     assert_eq!(offset, 3);
     assert_ne!(epoch, first.epoch);
@@ -171,14 +171,14 @@ async fn what_one_node_publishes_the_others_hear_while_they_want_to() {
     assert_eq!(text(&listener.hears(&red).await), "wanted");
     // Wishes count in their order, however fast they come.
     for _ in 0..100 {
-        listener.broker.unsubscribe(&red);
-        drop(listener.broker.subscribe(&red));
+        listener.backend.broker.unsubscribe(&red);
+        drop(listener.backend.broker.subscribe(&red));
     }
-    listener.broker.unsubscribe(&red);
+    listener.backend.broker.unsubscribe(&red);
     listener.subscribe(&red).await;
     speaker.say(&red, &actor(1, "alice"), "wanted again").await;
     assert_eq!(text(&listener.hears(&red).await), "wanted again");
-    listener.broker.unsubscribe(&red);
+    listener.backend.broker.unsubscribe(&red);
     eventually("the channel has no subscriber", async || server.list(&["PUBSUB", "CHANNELS", "t:ch:*"]).is_empty())
         .await;
 }
@@ -193,6 +193,8 @@ async fn a_server_that_cannot_be_used_is_refused_with_the_setting() {
             pool_size: 1,
             connect_timeout: DEADLINE,
             command_timeout: DEADLINE,
+            id: NodeId::from_random(1),
+            kept_rooms: KEPT_ROOMS,
             history_count: 1,
             history_age: DEADLINE,
             lease: DEADLINE,

@@ -56,13 +56,14 @@ async fn concurrent_publishers_share_one_order(mut node: Node) {
     node.subscribe(&red).await;
     let mut publishers = tokio::task::JoinSet::new();
     for publisher in 0..4u128 {
-        let (broker, red) = (node.broker.clone(), red.clone());
+        let (broker, red) = (node.backend.broker.clone(), red.clone());
         publishers.spawn(async move {
             let mut positions = Vec::new();
             for number in 0..25 {
                 let event =
                     Event::new(actor(publisher, "p"), EventKind::Message { text: format!("{publisher}.{number}") });
-                positions.push(broker.publish(&red, &event).await.unwrap().offset);
+                let published = broker.publish(&red, &event, Publisher::Anyone).await.unwrap();
+                positions.push(published.unwrap().offset);
             }
             assert!(positions.is_sorted(), "one publisher's messages keep their order");
             positions
@@ -78,29 +79,30 @@ async fn concurrent_publishers_share_one_order(mut node: Node) {
 
 async fn a_nickname_has_one_holder(node: Node) {
     let (one, two) = (SessionId::from_u128(1), SessionId::from_u128(2));
-    assert_eq!(node.presence.claim(&nickname("alice"), one).await, Ok(true));
-    assert_eq!(node.presence.claim(&nickname("alice"), one).await, Ok(true), "claiming again is harmless");
-    assert_eq!(node.presence.claim(&nickname("alice"), two).await, Ok(false));
-    assert_eq!(node.presence.claim(&nickname("Alice"), two).await, Ok(true), "case counts");
-    node.presence.release(&nickname("alice"), one).await.unwrap();
-    assert_eq!(node.presence.claim(&nickname("alice"), two).await, Ok(true));
+    assert_eq!(node.claim("alice", one).await, CLAIMED);
+    assert_eq!(node.claim("alice", one).await, CLAIMED, "claiming again is harmless");
+    assert_eq!(node.claim("alice", two).await, Claimed::InUse);
+    assert_eq!(node.claim("Alice", two).await, CLAIMED, "case counts");
+    node.backend.presence.release(&nickname("alice"), one).await.unwrap();
+    assert_eq!(node.claim("alice", two).await, CLAIMED);
 }
 
 async fn of_concurrent_claims_one_wins(node: Node) {
     let mut claims = tokio::task::JoinSet::new();
     for session in 1..=20 {
-        let presence = node.presence.clone();
-        claims.spawn(async move { presence.claim(&nickname("alice"), SessionId::from_u128(session)).await.unwrap() });
+        let presence = node.backend.presence.clone();
+        let session = SessionId::from_u128(session);
+        claims.spawn(async move { presence.claim(&nickname("alice"), session, Claimant::Guest).await.unwrap() });
     }
-    assert_eq!(claims.join_all().await.into_iter().filter(|claimed| *claimed).count(), 1);
+    assert_eq!(claims.join_all().await.into_iter().filter(|claimed| *claimed == CLAIMED).count(), 1);
 }
 
 async fn only_the_holder_releases_a_nickname(node: Node) {
     let (one, two) = (SessionId::from_u128(1), SessionId::from_u128(2));
-    assert_eq!(node.presence.claim(&nickname("alice"), one).await, Ok(true));
-    node.presence.release(&nickname("alice"), two).await.unwrap();
-    assert_eq!(node.presence.claim(&nickname("alice"), two).await, Ok(false));
-    node.presence.release(&nickname("nobody"), two).await.unwrap();
+    assert_eq!(node.claim("alice", one).await, CLAIMED);
+    node.backend.presence.release(&nickname("alice"), two).await.unwrap();
+    assert_eq!(node.claim("alice", two).await, Claimed::InUse);
+    node.backend.presence.release(&nickname("nobody"), two).await.unwrap();
 }
 
 async fn entering_is_announced_once(mut node: Node) {
@@ -112,7 +114,7 @@ async fn entering_is_announced_once(mut node: Node) {
     assert_eq!((again.position, again.members, again.repeated), (first.position, 1, true));
     let second = node.enter(&red, &actor(2, "bob")).await;
     assert_eq!((second.position.offset, second.members, second.repeated), (2, 2, false));
-    assert_eq!(node.presence.members(&red).await, Ok(2));
+    assert_eq!(node.backend.presence.members(&red).await, Ok(2));
     for who in [actor(1, "alice"), actor(2, "bob")] {
         let envelope = node.hears(&red).await;
         assert_eq!((envelope.event.actor, envelope.event.kind), (who, EventKind::Joined));
@@ -123,12 +125,12 @@ async fn leaving_is_announced_once(mut node: Node) {
     let red = room("red");
     node.subscribe(&red).await;
     let alice = actor(1, "alice");
-    assert_eq!(node.presence.leave(&red, &alice).await, Ok(None));
+    assert_eq!(node.backend.presence.leave(&red, &alice).await, Ok(None));
     let entered = node.enter(&red, &alice).await.position;
-    let left = node.presence.leave(&red, &alice).await.unwrap().unwrap();
+    let left = node.backend.presence.leave(&red, &alice).await.unwrap().unwrap();
     assert_eq!(left, Position { offset: 2, ..entered });
-    assert_eq!(node.presence.leave(&red, &alice).await, Ok(None));
-    assert_eq!(node.presence.members(&red).await, Ok(0));
+    assert_eq!(node.backend.presence.leave(&red, &alice).await, Ok(None));
+    assert_eq!(node.backend.presence.members(&red).await, Ok(0));
     assert_eq!(node.hears(&red).await.event.kind, EventKind::Joined);
     assert_eq!(node.hears(&red).await.event.kind, EventKind::Left);
     assert_eq!(node.enter(&red, &alice).await.position.offset, 3, "the second leave took no place");
@@ -138,8 +140,7 @@ async fn a_restored_member_that_never_left_is_not_announced(node: Node) {
     let red = room("red");
     let alice = actor(1, "alice");
     let entered = node.enter(&red, &alice).await;
-    let restored =
-        node.presence.enter(&red, &alice, Entry::Restore { known: Some(entered.position.epoch) }).await.unwrap();
+    let restored = node.restore(&red, &alice, Some(entered.position.epoch)).await;
     assert_eq!(restored, Entered { repeated: true, ..entered });
 }
 
@@ -151,7 +152,7 @@ async fn catching_up_gives_exactly_what_was_missed(node: Node) {
         node.say(&red, &who, &number.to_string()).await;
     }
     for offset in 1..=10 {
-        let missed = node.broker.catch_up(&red, Position { offset, ..first }).await.unwrap();
+        let missed = node.backend.broker.catch_up(&red, Position { offset, ..first }).await.unwrap();
         assert_eq!(missed.skipped_to, None);
         assert_eq!(offsets(&missed.missed), (offset + 1..=10).collect::<Vec<_>>());
         assert!(missed.missed.iter().all(|envelope| envelope.position.epoch == first.epoch));
@@ -166,7 +167,7 @@ async fn catching_up_beyond_the_retention_says_so(node: Node) {
     for number in 2..=400 {
         node.say(&red, &who, &number.to_string()).await;
     }
-    let missed = node.broker.catch_up(&red, first).await.unwrap();
+    let missed = node.backend.broker.catch_up(&red, first).await.unwrap();
     let (epoch, skipped_to) = missed.skipped_to.expect("the hole is told");
     assert_eq!(epoch, first.epoch);
     assert!(skipped_to > 1 && skipped_to <= 400 - KEPT, "{skipped_to}");
@@ -177,7 +178,7 @@ async fn another_epoch_is_told(node: Node) {
     let red = room("red");
     let position = node.say(&red, &actor(1, "alice"), "1").await;
     let other = Position { epoch: crosstalk::chat::Epoch::new(position.epoch.value() ^ 1), offset: 7 };
-    let missed = node.broker.catch_up(&red, other).await.unwrap();
+    let missed = node.backend.broker.catch_up(&red, other).await.unwrap();
     assert_eq!(missed.skipped_to, Some((position.epoch, 0)));
     assert_eq!(offsets(&missed.missed), [1]);
 }
@@ -189,7 +190,7 @@ async fn history_is_the_newest_events_oldest_first(node: Node) {
     for number in 2..=50 {
         node.say(&red, &who, &number.to_string()).await;
     }
-    let history = node.broker.history(&red).await.unwrap();
+    let history = node.backend.broker.history(&red).await.unwrap();
     assert_eq!(offsets(&history), (50 - KEPT + 1..=50).collect::<Vec<_>>());
     assert_eq!(text(&history[0]), (50 - KEPT + 1).to_string());
 }
@@ -199,17 +200,17 @@ async fn a_rooms_history_outlives_its_last_member(node: Node) {
     let alice = actor(1, "alice");
     let entered = node.enter(&red, &alice).await.position;
     node.say(&red, &alice, "still here").await;
-    node.presence.leave(&red, &alice).await.unwrap();
-    let history = node.broker.history(&red).await.unwrap();
+    node.backend.presence.leave(&red, &alice).await.unwrap();
+    let history = node.backend.broker.history(&red).await.unwrap();
     assert_eq!(offsets(&history), [1, 2, 3]);
     assert_eq!(node.enter(&red, &actor(2, "bob")).await.position, Position { offset: 4, ..entered });
 }
 
 async fn an_unknown_room_has_no_members_and_no_history(node: Node) {
-    assert_eq!(node.presence.members(&room("nowhere")).await, Ok(0));
-    assert_eq!(node.broker.history(&room("nowhere")).await, Ok(Vec::new()));
+    assert_eq!(node.backend.presence.members(&room("nowhere")).await, Ok(0));
+    assert_eq!(node.backend.broker.history(&room("nowhere")).await, Ok(Vec::new()));
     let lost = Position { epoch: crosstalk::chat::Epoch::new(1), offset: 5 };
-    let missed = node.broker.catch_up(&room("nowhere"), lost).await.unwrap();
+    let missed = node.backend.broker.catch_up(&room("nowhere"), lost).await.unwrap();
     assert_eq!((missed.missed.len(), missed.skipped_to), (0, None));
 }
 
@@ -219,7 +220,7 @@ async fn a_barrier_comes_after_what_was_published_before(mut node: Node) {
     for number in 0..50 {
         node.say(&red, &actor(1, "alice"), &number.to_string()).await;
     }
-    let broker = node.broker.clone();
+    let broker = node.backend.broker.clone();
     let waiting = tokio::spawn(async move { broker.barrier().await });
     let mut heard = BTreeSet::new();
     loop {
@@ -227,7 +228,7 @@ async fn a_barrier_comes_after_what_was_published_before(mut node: Node) {
             Heard::Raw { bytes, .. } => heard.insert(decode_live(&bytes).unwrap().position.offset),
             Heard::Event { envelope, .. } => heard.insert(envelope.position.offset),
             Heard::Barrier(reached) => break reached.send(()).unwrap(),
-            Heard::Interrupted => continue,
+            Heard::Notice { .. } | Heard::Proclamation(_) | Heard::Interrupted => continue,
         };
     }
     assert_eq!(heard.len(), 50);
@@ -240,19 +241,19 @@ async fn the_embedded_store_forgets_by_age_and_keeps_a_bounded_number_of_rooms()
     let who = actor(1, "alice");
     node.say(&room("old"), &who, "1").await;
     node.clock.advance(3_700_000);
-    assert_eq!(node.broker.history(&room("old")).await, Ok(Vec::new()), "older than the retention");
+    assert_eq!(node.backend.broker.history(&room("old")).await, Ok(Vec::new()), "older than the retention");
     // Ten rooms are kept: the quietest empty one gives way, an occupied one never.
     node.enter(&room("occupied"), &who).await;
     for number in 0..20 {
         node.clock.advance(1);
         node.say(&room(&format!("r{number}")), &who, "1").await;
     }
-    assert_eq!(offsets(&node.broker.history(&room("r0")).await.unwrap()), [] as [u64; 0]);
-    assert_eq!(offsets(&node.broker.history(&room("r19")).await.unwrap()), [1]);
-    assert_eq!(node.presence.members(&room("occupied")).await, Ok(1));
-    assert_eq!(offsets(&node.broker.history(&room("occupied")).await.unwrap()), [1]);
+    assert_eq!(offsets(&node.backend.broker.history(&room("r0")).await.unwrap()), [] as [u64; 0]);
+    assert_eq!(offsets(&node.backend.broker.history(&room("r19")).await.unwrap()), [1]);
+    assert_eq!(node.backend.presence.members(&room("occupied")).await, Ok(1));
+    assert_eq!(offsets(&node.backend.broker.history(&room("occupied")).await.unwrap()), [1]);
     node.clock.advance(3_700_000);
-    node.presence.sweep().await.unwrap();
+    node.backend.presence.sweep().await.unwrap();
     assert_eq!(node.say(&room("r19"), &who, "again").await.offset, 1, "a room that outlived its retention begins anew");
 }
 
@@ -262,10 +263,10 @@ async fn the_embedded_store_keeps_streams_over_a_restart() {
     let red = room("red");
     let node = embedded(Some(folder.path()));
     let before = node.enter(&red, &actor(1, "alice")).await.position;
-    node.presence.retire().await.unwrap();
+    node.backend.presence.retire().await.unwrap();
     drop(node);
     let node = embedded(Some(folder.path()));
-    assert_eq!(node.presence.members(&red).await, Ok(0), "guests end with their sessions");
+    assert_eq!(node.backend.presence.members(&red).await, Ok(0), "guests end with their sessions");
     assert_eq!(node.say(&red, &actor(2, "bob"), "2").await, Position { offset: 2, ..before });
-    assert_eq!(offsets(&node.broker.history(&red).await.unwrap()), [1, 2]);
+    assert_eq!(offsets(&node.backend.broker.history(&red).await.unwrap()), [1, 2]);
 }

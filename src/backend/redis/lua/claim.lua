@@ -1,9 +1,21 @@
 -- Claims a nickname for a session.
--- KEYS: 1 nickname hash. ARGV: 1 session, 2 lease.
--- Returns 1, or 0 when another session holds it.
-local holder = redis.call('HGET', KEYS[1], 'session')
-if holder and holder ~= ARGV[1] then
-  return 0
+-- KEYS: 1 nickname hash, 2 user hash. ARGV: 1 session, 2 lease, 3 'guest' | 'account' | 'again',
+--       4 identity under which an account is made that is not known yet.
+-- Returns {1, session it was taken over from, or ''}, {0, ''} when another session holds it, {-1, ''} when it is an account's.
+local account = redis.call('HEXISTS', KEYS[2], 'identity') == 1
+if ARGV[3] == 'guest' and account then
+  return {-1, ''}
+end
+local holder = redis.call('HGET', KEYS[1], 'session') or ''
+if holder == ARGV[1] then
+  holder = ''
+end
+if holder ~= '' and ARGV[3] ~= 'account' then
+  return {0, ''}
+end
+if ARGV[3] == 'account' and not account then
+  local now = redis.call('TIME')
+  redis.call('HSET', KEYS[2], 'identity', ARGV[4], 'created_us', now[1] .. string.format('%06d', now[2]))
 end
 redis.call('HSET', KEYS[1], 'session', ARGV[1], 'lease', ARGV[2])
-return 1
+return {1, holder}

@@ -1,0 +1,142 @@
+//! Room traffic on Redis: publish, catch up, history.
+
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use redis::Value;
+use redis::streams::StreamRangeReply;
+use tokio::sync::oneshot;
+
+use super::super::{BackendError, Broker, CatchUp, Publisher, decode_event, encode_event};
+use super::Redis;
+use super::lease::member_key;
+use crate::chat::{Envelope, Epoch, Event, Position, RoomId};
+
+#[async_trait]
+impl Broker for Redis {
+    async fn publish(
+        &self,
+        room: &RoomId,
+        event: &Event,
+        publisher: Publisher,
+    ) -> Result<Option<Position>, BackendError> {
+        self.sure_lease()?;
+        let mut connection = self.link.connection()?;
+        let mut call = self.scripts.publish.prepare_invoke();
+        call.key(self.keys.room(room))
+            .key(self.keys.room_log(room))
+            .key(self.keys.room_members(room))
+            .arg(self.keys.room_channel(room))
+            .arg(encode_event(event))
+            .arg(self.settings.history_count)
+            .arg(self.fresh_epoch());
+        match publisher {
+            Publisher::Member => call.arg(member_key(event.actor.session)),
+            Publisher::Anyone => call.arg(""),
+        };
+        let place: Vec<u64> = self.timed(call.invoke_async(&mut connection)).await?;
+        Ok(read_position(&place))
+    }
+
+    fn subscribe(&self, room: &RoomId) -> oneshot::Receiver<bool> {
+        self.bus.subscribe(room)
+    }
+
+    fn unsubscribe(&self, room: &RoomId) {
+        self.bus.unsubscribe(room);
+    }
+
+    async fn catch_up(&self, room: &RoomId, last: Position) -> Result<CatchUp, BackendError> {
+        let mut connection = self.pooled().await?;
+        let mut call = self.scripts.catch_up.prepare_invoke();
+        call.key(self.keys.room(room))
+            .key(self.keys.room_log(room))
+            .arg(last.epoch.value())
+            .arg(last.offset)
+            .arg(self.fresh_epoch());
+        let (epoch, top, entries): (String, u64, StreamRangeReply) =
+            self.timed(call.invoke_async(&mut connection)).await?;
+        let Ok(epoch) = epoch.parse().map(Epoch::new) else {
+            // No stream: whatever comes next begins a new epoch and is noticed by that.
+            return Ok(CatchUp { missed: Vec::new(), skipped_to: None });
+        };
+        let mut missed = read_entries(epoch, &entries);
+        // What cannot be read, or was trimmed in the middle, ends the run that holds no hole; the newest run counts.
+        let hole = missed.windows(2).rposition(|pair| pair[1].position.offset != pair[0].position.offset + 1);
+        if let Some(hole) = hole {
+            missed.drain(..=hole);
+        }
+        let oldest = missed.first().map_or(top + 1, |envelope| envelope.position.offset);
+        let skipped = epoch != last.epoch || oldest > last.offset + 1;
+        Ok(CatchUp { missed, skipped_to: skipped.then_some((epoch, oldest - 1)) })
+    }
+
+    async fn history(&self, room: &RoomId) -> Result<Vec<Envelope>, BackendError> {
+        let mut connection = self.pooled().await?;
+        let mut call = redis::pipe();
+        call.atomic()
+            .hget(self.keys.room(room), "epoch")
+            .cmd("XREVRANGE")
+            .arg(self.keys.room_log(room))
+            .arg("+")
+            .arg("-")
+            .arg("COUNT")
+            .arg(self.settings.history_count);
+        let (epoch, entries): (Option<u64>, StreamRangeReply) = self.timed(call.query_async(&mut *connection)).await?;
+        let Some(epoch) = epoch else { return Ok(Vec::new()) };
+        let oldest_us = self.clock.unix_us().saturating_sub(self.settings.history_age.as_micros() as i64);
+        let mut envelopes = read_entries(Epoch::new(epoch), &entries);
+        envelopes.reverse();
+        envelopes.retain(|envelope| envelope.time_us >= oldest_us);
+        Ok(envelopes)
+    }
+
+    async fn barrier(&self) -> Result<(), BackendError> {
+        let reached = self.bus.barrier();
+        tokio::time::timeout(self.settings.command_timeout, reached)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| BackendError::Unavailable("the bus is not heard".into()))
+    }
+
+    fn hears(&self) -> bool {
+        // While Redis itself is away, no node is to blame.
+        self.link.check_up().is_err() || self.bus.hears()
+    }
+}
+
+impl Redis {
+    pub(super) fn fresh_epoch(&self) -> u64 {
+        Epoch::from_random(self.entropy.bits()).value()
+    }
+
+    /// Until when this node may act on what it holds: a lease seen alive at `began_ms` is sure for its whole time.
+    pub(super) fn lease_is_sure_from(&self, began_ms: u64) {
+        let until = began_ms + self.settings.lease.as_millis() as u64;
+        self.lease_sure_until_ms.store(until, Ordering::Release);
+    }
+}
+
+/// The position from what an appending script returns; `None` for an empty list.
+pub(super) fn read_position(place: &[u64]) -> Option<Position> {
+    let [epoch, offset, ..] = place else { return None };
+    Some(Position { epoch: Epoch::new(*epoch), offset: *offset })
+}
+
+fn read_entries(epoch: Epoch, entries: &StreamRangeReply) -> Vec<Envelope> {
+    entries.ids.iter().filter_map(|entry| read_entry(epoch, &entry.id, &entry.map)).collect()
+}
+
+fn read_entry(epoch: Epoch, id: &str, fields: &std::collections::HashMap<String, Value>) -> Option<Envelope> {
+    let offset = id.split_once('-')?.0.parse().ok()?;
+    let time_us = redis::from_redis_value_ref(fields.get("t")?).ok()?;
+    let Value::BulkString(event) = fields.get("e")? else { return None };
+    match decode_event(event) {
+        Ok(event) => Some(Envelope { position: Position { epoch, offset }, time_us, event }),
+        Err(error) => {
+            tracing::warn!(%error, "a kept event cannot be read");
+            None
+        }
+    }
+}

@@ -1,0 +1,16 @@
+-- Makes a room that is kept until it is destroyed. The stream of a former life goes on.
+-- KEYS: 1 room hash, 2 room stream, 3 members. ARGV: 1 fresh epoch, then the fields of the record and their values.
+-- Returns 1, 0 when it was created before, -1 when it exists by its members alone.
+if redis.call('HEXISTS', KEYS[1], 'kept') == 1 then
+  return 0
+end
+if redis.call('EXISTS', KEYS[3]) == 1 then
+  return -1
+end
+if redis.call('HSETNX', KEYS[1], 'epoch', ARGV[1]) == 1 then
+  redis.call('DEL', KEYS[2])
+end
+redis.call('HSET', KEYS[1], 'kept', 1, unpack(ARGV, 2))
+redis.call('PERSIST', KEYS[1])
+redis.call('PERSIST', KEYS[2])
+return 1

@@ -1,0 +1,91 @@
+//! Rooms that were created on purpose.
+
+use async_trait::async_trait;
+
+use super::BackendError;
+use crate::chat::{AccessType, Actor, Addressee, Applicant, Nickname, RoomId, RoomRecord, RoomSummary, RoomView};
+
+/// Admins that a room may have, and people who may wait for its permission.
+pub const ADMINS_MAX: usize = 100;
+pub const APPLICANTS_MAX: usize = 1_000;
+
+/// What became of a wish for a new room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    Done,
+    /// Somebody created it before, or is in it.
+    Exists,
+    /// There are as many kept rooms as allowed.
+    TooMany,
+}
+
+/// Why a room was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomFault {
+    Unknown,
+    /// It is not this account's to do.
+    Forbidden,
+    /// Nobody of that name has asked to be let in.
+    NoApplicant,
+    /// It has as many admins as allowed.
+    TooMany,
+}
+
+/// What the owner or an admin decided.
+pub type Decided = Result<Applicant, RoomFault>;
+
+/// What a room's owner or admins change; what is `None` stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RoomChange {
+    /// The access type, and for a password room the password's hash.
+    pub access: Option<(AccessType, Option<String>)>,
+    pub nickname: Option<String>,
+    pub description: Option<String>,
+}
+
+/// Knows the rooms that are kept until they are destroyed. Outlives every restart.
+#[async_trait]
+pub trait Rooms: Send + Sync {
+    /// Makes a room that is kept. The history of a former life stays.
+    async fn create(&self, room: &RoomId, record: &RoomRecord) -> Result<Creation, BackendError>;
+
+    /// Ends a room: one with an owner only for `account`, its owner. Its members are out, and told so in the room's stream.
+    async fn destroy(
+        &self,
+        room: &RoomId,
+        by: &Actor,
+        account: Option<&Nickname>,
+    ) -> Result<Result<(), RoomFault>, BackendError>;
+
+    /// For the owner and the admins.
+    async fn change(
+        &self,
+        room: &RoomId,
+        by: &Nickname,
+        change: &RoomChange,
+    ) -> Result<Result<(), RoomFault>, BackendError>;
+
+    /// Lets somebody who asked in, or not; for the owner and the admins.
+    async fn decide(
+        &self,
+        room: &RoomId,
+        by: &Nickname,
+        who: &Addressee,
+        approve: bool,
+    ) -> Result<Decided, BackendError>;
+
+    /// Makes an account an admin, or no longer one; for the owner.
+    async fn appoint(
+        &self,
+        room: &RoomId,
+        by: &Nickname,
+        account: &Nickname,
+        admin: bool,
+    ) -> Result<Result<(), RoomFault>, BackendError>;
+
+    /// All about a room that is kept.
+    async fn view(&self, room: &RoomId) -> Result<Option<RoomView>, BackendError>;
+
+    /// Kept rooms in the order of their ids, at most `limit`, after the one named.
+    async fn list(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomSummary>, BackendError>;
+}

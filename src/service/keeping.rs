@@ -1,0 +1,134 @@
+//! Rooms that are created on purpose: made, run, listed, destroyed.
+
+use super::roster::Debt;
+use super::{Chat, Outcome, Participant, Settling, unavailable};
+use crate::backend::{BackendError, Creation, Publisher, RoomChange, RoomFault};
+use crate::chat::{
+    AccessType, Actor, Addressee, Event, EventKind, Nickname, Notice, Refusal, Reply, RoomId, RoomRecord, RoomWishes,
+};
+
+fn refusal(fault: RoomFault) -> Refusal {
+    match fault {
+        RoomFault::Unknown => Refusal::RoomNotFound,
+        RoomFault::Forbidden => Refusal::Forbidden,
+        RoomFault::NoApplicant => Refusal::NoSuchApplicant,
+        RoomFault::TooMany => Refusal::TooMany,
+    }
+}
+
+/// What came of a change: first whether the backend did anything, then whether it might.
+fn done<T>(what: &str, outcome: Result<Result<T, RoomFault>, BackendError>) -> Result<T, Refusal> {
+    outcome.map_err(|error| unavailable(what, &error))?.map_err(refusal)
+}
+
+impl Chat {
+    /// A room that an account creates is its own; one that a guest creates is everybody's.
+    pub(super) async fn create(&self, who: &Participant, room: RoomId, wishes: RoomWishes) -> Result<Reply, Refusal> {
+        let access = wishes.access().unwrap_or_default();
+        if access == AccessType::Permission && who.account().is_none() {
+            // There would be nobody to give it.
+            return Err(Refusal::LoginRequired);
+        }
+        let record = RoomRecord {
+            owner: who.account().cloned(),
+            access,
+            password_hash: self.hashed(wishes.password).await?,
+            nickname: wishes.nickname.unwrap_or_default(),
+            description: wishes.description.unwrap_or_default(),
+        };
+        let created = self.backend.rooms.create(&room, &record).await;
+        match created.map_err(|error| unavailable("create", &error))? {
+            Creation::Exists => Err(Refusal::RoomExists),
+            Creation::TooMany => Err(Refusal::TooMany),
+            Creation::Done => {
+                self.announce(who.actor(), EventKind::Created { room: room.clone() }).await;
+                Ok(Reply::Created { room })
+            }
+        }
+    }
+
+    async fn hashed(&self, password: Option<String>) -> Result<Option<String>, Refusal> {
+        match password {
+            Some(password) => self.passwords.hash(password).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn destroy(&self, who: &Participant, room: RoomId) -> Result<Reply, Refusal> {
+        done("destroy", self.backend.rooms.destroy(&room, &who.actor(), who.account()).await)?;
+        self.announce(who.actor(), EventKind::Destroyed { room: room.clone() }).await;
+        Ok(Reply::Destroyed { room })
+    }
+
+    /// Says in the lobby what happened; it happened already, so what cannot be said now is said later.
+    async fn announce(&self, actor: Actor, kind: EventKind) {
+        let announcement = Event::new(actor, kind);
+        if let Err(error) = self.publish_in_lobby(&announcement).await {
+            tracing::debug!(%error, "an announcement waits for the backend");
+            self.roster.owe(Debt::Announce(announcement));
+        }
+    }
+
+    pub(super) async fn publish_in_lobby(&self, announcement: &Event) -> Result<(), BackendError> {
+        self.backend.broker.publish(&RoomId::lobby(), announcement, Publisher::Anyone).await.map(drop)
+    }
+
+    pub(super) async fn change(&self, who: &Participant, room: RoomId, wishes: RoomWishes) -> Result<Reply, Refusal> {
+        let by = who.account().ok_or(Refusal::Forbidden)?;
+        let access = wishes.access();
+        let password_hash = self.hashed(wishes.password).await?;
+        let change = RoomChange {
+            access: access.map(|access| (access, password_hash)),
+            nickname: wishes.nickname,
+            description: wishes.description,
+        };
+        done("change", self.backend.rooms.change(&room, by, &change).await).map(|()| Reply::Done)
+    }
+
+    pub(super) async fn appoint(
+        &self,
+        who: &Participant,
+        room: RoomId,
+        account: Nickname,
+        admin: bool,
+    ) -> Result<Reply, Refusal> {
+        let by = who.account().ok_or(Refusal::Forbidden)?;
+        done("appoint", self.backend.rooms.appoint(&room, by, &account, admin).await).map(|()| Reply::Done)
+    }
+
+    /// Decides, and has the one who asked told.
+    pub(super) async fn decide(
+        &self,
+        who: &Participant,
+        room: RoomId,
+        applicant: &Addressee,
+        approved: bool,
+    ) -> Outcome {
+        let Some(by) = who.account() else { return Outcome::refused(Refusal::Forbidden) };
+        match done("decide", self.backend.rooms.decide(&room, by, applicant, approved).await) {
+            Err(refusal) => Outcome::refused(refusal),
+            Ok(applicant) => {
+                let errand = (applicant.key, Notice::Decided { room, approved });
+                Outcome { result: Ok(Reply::Done), afterwards: Some(Settling::Errands(vec![errand])) }
+            }
+        }
+    }
+
+    pub(super) async fn applicants(&self, who: &Participant, room: RoomId) -> Result<Reply, Refusal> {
+        let view = self.backend.rooms.view(&room).await.map_err(|error| unavailable("view", &error))?;
+        let view = view.ok_or(Refusal::RoomNotFound)?;
+        if !who.account().is_some_and(|account| view.is_run_by(account)) {
+            return Err(Refusal::Forbidden);
+        }
+        Ok(Reply::Applicants { room, applicants: view.applicants })
+    }
+
+    pub(super) async fn list(&self, after: Option<&RoomId>, limit: usize) -> Result<Reply, Refusal> {
+        // One more than asked for tells whether there are more.
+        let rooms = self.backend.rooms.list(after, limit + 1).await;
+        let mut rooms = rooms.map_err(|error| unavailable("list", &error))?;
+        let more = rooms.len() > limit;
+        rooms.truncate(limit);
+        Ok(Reply::Rooms { rooms, more })
+    }
+}

@@ -1,0 +1,219 @@
+//! Coming into rooms and going out of them.
+
+use super::{Chat, Outcome, Participant, Settling, unavailable};
+use crate::backend::{BackendError, Claimant, Claimed, Denial, Entered, Entry, Ticket};
+use crate::chat::{Nickname, Notice, PersonKey, Position, Refusal, Reply, RoomId, RoomRef};
+use crate::hub::{Departure, LocalMember, WireFormat};
+
+/// How often a join is tried whose room changes its password meanwhile.
+const PASSWORD_TRIES: usize = 3;
+
+impl Chat {
+    /// Joins a room; the other outcome says why not, and whom to tell that somebody asked.
+    pub(super) async fn join(
+        &self,
+        who: &mut Participant,
+        room: RoomId,
+        password: Option<String>,
+        format: WireFormat,
+    ) -> Result<Reply, Outcome> {
+        self.may_join(who, &room).await.map_err(Outcome::refused)?;
+        let tried_password = password.is_some();
+        let entered = match self.enter(who, &room, password, format).await.map_err(Outcome::refused)? {
+            Ok(entered) => entered,
+            Err(denial) => return Err(denied(who, room, denial, tried_password)),
+        };
+        who.asked.retain(|other| *other != room);
+        if who.conduct.single_room {
+            for former in std::mem::take(&mut who.rooms) {
+                // On failure it stays noted, and is left before the next claim, or with the session.
+                let _ = self.give_up_room(who, &former).await;
+            }
+        }
+        who.rooms.push(room.clone());
+        who.caused += u64::from(!entered.repeated);
+        self.metrics.joins_total.inc();
+        Ok(Reply::Joined { room, position: entered.position, members: entered.members })
+    }
+
+    async fn may_join(&self, who: &mut Participant, room: &RoomId) -> Result<(), Refusal> {
+        if who.rooms.contains(room) {
+            return Err(Refusal::AlreadyJoined);
+        }
+        let asked_elsewhere = who.asked.iter().filter(|other| *other != room).count();
+        let rooms = if who.conduct.single_room { 0 } else { who.rooms.len() };
+        if rooms + asked_elsewhere >= self.limits.rooms_per_session {
+            return Err(Refusal::TooManyRooms);
+        }
+        if let (false, Some(name)) = (who.holds_name, who.name.clone()) {
+            who.holds_name = matches!(self.claim(who, &name, Claimant::Guest).await?, Claimed::Done { .. });
+            if !who.holds_name {
+                return Err(Refusal::NicknameInUse);
+            }
+        }
+        Ok(())
+    }
+
+    /// First hear the room, then become a member: nothing after the join can be missed.
+    async fn enter(
+        &self,
+        who: &Participant,
+        room: &RoomId,
+        password: Option<String>,
+        format: WireFormat,
+    ) -> Result<Result<Entered, Denial>, Refusal> {
+        self.settle_doubts(who, Some(room)).await?;
+        let member = LocalMember { session: who.id, mailbox: who.mailbox.clone(), format };
+        let arrival = self.hub.enter(room, member);
+        if let Some(ready) = arrival.ready {
+            if !ready.await.unwrap_or(false) {
+                self.hub.remove(room, who.id);
+                return Err(Refusal::Unavailable);
+            }
+            self.hub.confirm(room);
+        }
+        self.roster.note_room(who, room);
+        let entered = self.enter_with(who, room, password).await;
+        match &entered {
+            Ok(Ok(entered)) => self.hub.entered(room, who.id, entered.position, entered.repeated),
+            Ok(Err(denial)) => {
+                self.hub.remove(room, who.id);
+                match denial {
+                    Denial::Permission { .. } => self.roster.note_asked(who, room),
+                    _ => self.roster.forget_room(who, room),
+                }
+            }
+            // It may have entered: the room stays noted, and is left before the next claim, or with the session.
+            Err(_) => self.hub.remove(room, who.id),
+        }
+        entered
+    }
+
+    async fn enter_with(
+        &self,
+        who: &Participant,
+        room: &RoomId,
+        password: Option<String>,
+    ) -> Result<Result<Entered, Denial>, Refusal> {
+        let must_exist = !who.conduct.join_creates;
+        let mut ticket = Ticket { must_exist, account: who.account().cloned(), proof: None };
+        for _ in 0..PASSWORD_TRIES {
+            let entry = Entry::Join(ticket.clone());
+            let entered = self.backend.presence.enter(room, &who.actor(), &entry).await;
+            match (entered.map_err(|error| unavailable("enter", &error))?, &password) {
+                (Err(Denial::Password { hash }), Some(password)) => {
+                    if !self.passwords.fits(password.clone(), hash.clone()).await? {
+                        return Ok(Err(Denial::Password { hash }));
+                    }
+                    ticket.proof = Some(hash);
+                }
+                (entered, _) => return Ok(entered),
+            }
+        }
+        Err(Refusal::Unavailable)
+    }
+
+    /// Leaves a room without ado; it stays noted until that is certain.
+    pub(super) async fn give_up_room(&self, who: &Participant, room: &RoomId) -> Result<(), Refusal> {
+        self.hub.remove(room, who.id);
+        self.backend.presence.leave(room, &who.actor()).await.map_err(|error| unavailable("leave", &error))?;
+        self.roster.forget_room(who, room);
+        Ok(())
+    }
+
+    pub(super) async fn leave(&self, who: &mut Participant, room: RoomRef) -> Outcome {
+        let room = match (who.resolve(&room), room) {
+            (Ok(room), _) => room,
+            (Err(_), RoomRef::Named(room)) if who.asked.contains(&room) => {
+                return Outcome { result: self.withdraw(who, room).await, afterwards: None };
+            }
+            (Err(_), RoomRef::Named(room)) => {
+                return Outcome::refused(self.why_not_in(&room, Refusal::NothingToLeave).await);
+            }
+            (Err(refusal), RoomRef::Current) => return Outcome::refused(refusal),
+        };
+        let left = match self.backend.presence.leave(&room, &who.actor()).await {
+            Ok(left) => left,
+            Err(error) => return Outcome::refused(unavailable("leave", &error)),
+        };
+        who.rooms.retain(|other| *other != room);
+        self.roster.forget_room(who, &room);
+        let settling = self.step_out(who, &room, left);
+        let result = Ok(Reply::Left { room });
+        match settling {
+            // Shown in its place among the room's events, after the answer.
+            Some(settling) if who.conduct.sees_own_leaving => Outcome { result, afterwards: Some(settling) },
+            // Not shown: whatever came before the leaving comes before the answer, and nothing after it.
+            Some(settling) => {
+                self.settle(who, settling).await;
+                Outcome { result, afterwards: None }
+            }
+            None => Outcome { result, afterwards: None },
+        }
+    }
+
+    /// Waits for a room's permission no more.
+    async fn withdraw(&self, who: &mut Participant, room: RoomId) -> Result<Reply, Refusal> {
+        self.give_up_room(who, &room).await?;
+        who.asked.retain(|other| *other != room);
+        Ok(Reply::Left { room })
+    }
+
+    /// Takes the session out of the room here, once everything up to its own leaving has passed it.
+    fn step_out(&self, who: &mut Participant, room: &RoomId, left: Option<Position>) -> Option<Settling> {
+        let Some(position) = left else {
+            self.hub.remove(room, who.id);
+            return None;
+        };
+        who.caused += 1;
+        match self.hub.remove_after(room, who.id, position) {
+            Departure::Pending(pending) => Some(Settling::Departure { room: room.clone(), pending }),
+            Departure::Done => None,
+        }
+    }
+
+    /// Why a session that is not in a room cannot do what members do: `otherwise`, if there is such a room.
+    pub(super) async fn why_not_in(&self, room: &RoomId, otherwise: Refusal) -> Refusal {
+        match self.exists(room).await {
+            Ok(false) => Refusal::RoomNotFound,
+            Ok(true) => otherwise,
+            Err(error) => unavailable("room", &error),
+        }
+    }
+
+    async fn exists(&self, room: &RoomId) -> Result<bool, BackendError> {
+        Ok(self.backend.presence.members(room).await? > 0 || self.backend.rooms.view(room).await?.is_some())
+    }
+
+    /// Takes note of rooms that the session was put out of; those that it was in are returned.
+    pub async fn heed_put_out(&self, who: &mut Participant, rooms: Vec<RoomId>) -> Vec<RoomId> {
+        let (out, _): (Vec<_>, Vec<_>) = rooms.into_iter().partition(|room| who.rooms.contains(room));
+        who.rooms.retain(|room| !out.contains(room));
+        for room in &out {
+            // There is nothing to leave any more but the note under the node's lease. On failure it is left in doubt.
+            let _ = self.give_up_room(who, room).await;
+        }
+        out
+    }
+}
+
+/// The refusal of a denial, and whom to tell that somebody asks.
+fn denied(who: &mut Participant, room: RoomId, denial: Denial, tried_password: bool) -> Outcome {
+    let (refusal, runners) = match denial {
+        Denial::Unknown => (Refusal::RoomNotFound, Vec::new()),
+        Denial::Password { .. } if tried_password => (Refusal::PasswordWrong, Vec::new()),
+        Denial::Password { .. } => (Refusal::PasswordRequired, Vec::new()),
+        Denial::TooMany => (Refusal::TooMany, Vec::new()),
+        Denial::Permission { runners } => {
+            if !who.asked.contains(&room) {
+                who.asked.push(room.clone());
+            }
+            (Refusal::PermissionPending, runners)
+        }
+    };
+    let notice = Notice::Asked { room, identifier: who.actor().identifier() };
+    let errand = |runner: Nickname| (PersonKey::Account(runner), notice.clone());
+    let errands: Vec<_> = runners.into_iter().map(errand).collect();
+    let afterwards = (!errands.is_empty()).then_some(Settling::Errands(errands));
+    Outcome { result: Err(refusal), afterwards }
+}

@@ -1,0 +1,87 @@
+//! Messages: said in rooms, written to somebody, read again.
+
+use super::{Chat, Participant, unavailable};
+use crate::backend::{Delivery, Publisher};
+use crate::chat::{
+    Addressee, Event, EventKind, Notice, PrivateMessage, Refusal, Reply, RoomId, RoomRef, SessionId, TimeRange,
+};
+use crate::telemetry::traces::PublishSpan;
+
+impl Chat {
+    pub(super) async fn send(&self, who: &mut Participant, room: RoomRef, text: String) -> Result<Reply, Refusal> {
+        let room = match (who.resolve(&room), room) {
+            (Err(refusal), RoomRef::Named(room)) if !who.conduct.join_creates => {
+                return Err(self.why_not_in(&room, refusal).await);
+            }
+            (resolved, _) => resolved?,
+        };
+        self.check_length(&text)?;
+        let span = self.tracer.publish_span();
+        let mut event = Event::new(who.actor(), EventKind::Message { text });
+        event.traceparent = span.as_ref().map(PublishSpan::traceparent);
+        let began_us = self.clock.unix_us();
+        let published = self.backend.broker.publish(&room, &event, Publisher::Member).await;
+        let took_us = self.clock.unix_us().saturating_sub(began_us).max(0);
+        let Some(position) = published.map_err(|error| unavailable("publish", &error))? else {
+            return Err(self.why_not_published(who, &room));
+        };
+        self.metrics.publish_seconds.observe(took_us as f64 / 1e6);
+        self.metrics.publishes_total.inc();
+        who.caused += 1;
+        Ok(Reply::Sent { position })
+    }
+
+    /// The session believes that it is in the room, and the broker does not.
+    fn why_not_published(&self, who: &Participant, room: &RoomId) -> Refusal {
+        if who.mailbox.is_put_out_of(room) {
+            return Refusal::NotJoined;
+        }
+        // Either the news of its being out has not come yet, or the broker lost its data and what this node's sessions hold
+        // is about to be claimed again: a moment later it is clear.
+        Refusal::Unavailable
+    }
+
+    fn check_length(&self, text: &str) -> Result<(), Refusal> {
+        if text.len() > self.limits.text_bytes { Err(Refusal::TextTooLong) } else { Ok(()) }
+    }
+
+    /// Answered with success once it is in the mailbox of a live session.
+    pub(super) async fn send_private(
+        &self,
+        who: &Participant,
+        to: Addressee,
+        target: String,
+        text: String,
+    ) -> Result<Reply, Refusal> {
+        self.check_length(&text)?;
+        let session = self.session_of(&to).await?;
+        let message = PrivateMessage { from: who.actor(), target, text };
+        let delivered = self.backend.post.deliver(session, &Notice::Private(message.clone())).await;
+        match (delivered.map_err(|error| unavailable("private message", &error))?, to) {
+            (Delivery::Done, _) => {}
+            // Somebody holds the name on a node that does not hear: it will come back, or be swept.
+            (Delivery::NoNode, Addressee::Nickname(_)) => return Err(Refusal::Unavailable),
+            (Delivery::NoNode | Delivery::NoSession, _) => return Err(Refusal::UserNotFound),
+        }
+        self.metrics.private_messages_total.inc();
+        Ok(Reply::SentPrivately { message, to_self: session == who.id })
+    }
+
+    async fn session_of(&self, to: &Addressee) -> Result<SessionId, Refusal> {
+        match to {
+            Addressee::Session(session) => Ok(*session),
+            Addressee::Nickname(name) => {
+                let holder = self.backend.presence.holder(name).await;
+                holder.map_err(|error| unavailable("holder", &error))?.ok_or(Refusal::UserNotFound)
+            }
+        }
+    }
+
+    pub(super) async fn history(&self, who: &Participant, room: RoomRef, range: TimeRange) -> Result<Reply, Refusal> {
+        let room = who.resolve(&room)?;
+        let records = self.backend.broker.history(&room).await;
+        let mut records = records.map_err(|error| unavailable("history", &error))?;
+        records.retain(|envelope| range.contains(envelope.time_us));
+        Ok(Reply::History { room, records })
+    }
+}

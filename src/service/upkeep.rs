@@ -1,0 +1,104 @@
+//! The ends of sessions, and what the node does for them when the backend lost sight of it.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::roster::{Debt, Standing};
+use super::{CALLS_AT_ONCE, Chat, Participant};
+use crate::backend::{BackendError, Claimant, Claimed, Entry};
+use crate::chat::{CloseReason, Login, Revocation, RoomId};
+
+impl Chat {
+    /// The session is over: its rooms are left and its nickname is freed, now or as soon as the backend can.
+    pub async fn depart(&self, who: Participant) {
+        self.sessions.unseat(who.id);
+        if who.conduct.in_lobby {
+            self.hub.remove(&RoomId::lobby(), who.id);
+        }
+        // A thousand that vanish together take turns here instead of timing out behind one another.
+        let _turn = self.departures.acquire().await;
+        // Everything ever noted, what a call with an unknown end may have claimed included.
+        let noted = self.roster.take(&who);
+        for room in noted.rooms.into_iter().chain(noted.asked) {
+            if self.give_up_room(&who, &room).await.is_err() {
+                self.roster.owe(Debt::Leave { room, who: who.actor() });
+            }
+        }
+        for nickname in noted.names {
+            if self.give_up_name(&who, &nickname).await.is_err() {
+                self.roster.owe(Debt::Release { nickname, session: who.id });
+            }
+        }
+        self.roster.strike(&who);
+    }
+
+    /// Claims again what the node's sessions hold, after the lease was lost. `false` when it must be tried again.
+    pub async fn restore(&self) -> bool {
+        let standings = stream::iter(self.roster.standings().into_iter().map(Ok));
+        standings.try_for_each_concurrent(CALLS_AT_ONCE, |standing| self.restore_one(standing)).await.is_ok()
+    }
+
+    /// What a session gives up while it is restored is given up again, unless it has claimed it once more meanwhile.
+    async fn restore_one(&self, standing: Standing) -> Result<(), BackendError> {
+        let (actor, roster, presence) = (&standing.actor, &self.roster, &self.backend.presence);
+        if let Some(nickname) = &actor.nickname {
+            let claimant = if standing.account { Claimant::AccountAgain } else { Claimant::Guest };
+            let held = || roster.holds(actor.session, nickname);
+            let claimed = presence.claim(nickname, actor.session, claimant).await?;
+            if !matches!(claimed, Claimed::Done { .. }) {
+                let reason = if standing.account { CloseReason::Superseded } else { CloseReason::NicknameLost };
+                standing.mailbox.close(reason);
+            } else if !held() {
+                presence.release(nickname, actor.session).await?;
+                if held() {
+                    presence.claim(nickname, actor.session, claimant).await?;
+                }
+            }
+        }
+        for room in standing.rooms.iter().filter(|room| !standing.mailbox.is_put_out_of(room)) {
+            let entry = Entry::Restore { known: self.hub.epoch(room) };
+            let is_in = || roster.is_in(actor.session, room);
+            // A restored member is let in by every room.
+            let _ = presence.enter(room, actor, &entry).await?;
+            if !is_in() {
+                presence.leave(room, actor).await?;
+                if is_in() {
+                    let _ = presence.enter(room, actor, &entry).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Releases what sessions that ended while the backend was away still hold, and says what could not be said.
+    pub async fn pay_debts(&self) {
+        let debts = stream::iter(self.roster.debts().into_iter().map(Ok));
+        let paid = debts.try_for_each_concurrent(CALLS_AT_ONCE, |debt| self.pay(debt)).await;
+        if let Err(error) = paid {
+            tracing::debug!(%error, "debts wait for the backend");
+        }
+    }
+
+    async fn pay(&self, debt: Debt) -> Result<(), BackendError> {
+        match &debt {
+            Debt::Release { nickname, session } => self.backend.presence.release(nickname, *session).await?,
+            Debt::Leave { room, who } => self.backend.presence.leave(room, who).await.map(drop)?,
+            Debt::Announce(announcement) => self.publish_in_lobby(announcement).await?,
+        }
+        self.roster.settle(&debt);
+        Ok(())
+    }
+
+    /// Ends the sessions whose login was revoked while this node did not hear. `false` when it must be tried again.
+    pub(super) async fn look_at_logins(&self) -> bool {
+        let look = async |login: Login| match self.backend.directory.stands(&login).await {
+            Ok(true) => true,
+            Ok(false) => {
+                self.sessions.revoke(&login.account, &Revocation::One { id: login.id, ends_s: login.ends_s });
+                true
+            }
+            Err(_) => false,
+        };
+        let looks = stream::iter(self.sessions.logins()).map(look).buffer_unordered(CALLS_AT_ONCE);
+        looks.all(async |looked| looked).await
+    }
+}
