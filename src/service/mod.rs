@@ -1,5 +1,6 @@
 //! The use cases: what a participant can do, across hub and backend. Knows no dialect and no socket.
 
+mod accounts;
 mod dispatch;
 mod participant;
 mod roster;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use futures_util::{TryStreamExt, stream};
 use tokio::sync::{Semaphore, oneshot};
 
+pub use accounts::Accounts;
 pub use dispatch::dispatch;
 pub use participant::Participant;
 use roster::{Debt, Roster, Standing};

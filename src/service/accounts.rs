@@ -1,0 +1,37 @@
+//! What the rest of the server asks and tells the directory of accounts.
+
+use std::sync::Arc;
+
+use crate::backend::{BackendError, Directory, Registered};
+use crate::chat::{Identity, Login, Nickname, Revocation};
+
+/// The accounts, as the use cases see them.
+pub struct Accounts {
+    directory: Arc<dyn Directory>,
+}
+
+impl Accounts {
+    pub fn new(directory: Arc<dyn Directory>) -> Self {
+        Self { directory }
+    }
+
+    /// The account of an identity, if it has one.
+    pub async fn account_of(&self, identity: &Identity) -> Result<Option<Nickname>, BackendError> {
+        self.directory.account_of(identity).await
+    }
+
+    /// Reserves a name for an identity.
+    pub async fn register(&self, identity: &Identity, name: &Nickname) -> Result<Registered, BackendError> {
+        self.directory.register(identity, name).await
+    }
+
+    /// Whether a login was not revoked.
+    pub async fn stands(&self, login: &Login) -> Result<bool, BackendError> {
+        self.directory.stands(login).await
+    }
+
+    /// Ends logins.
+    pub async fn revoke(&self, account: &Nickname, which: Revocation) -> Result<(), BackendError> {
+        self.directory.revoke(account, which).await
+    }
+}
