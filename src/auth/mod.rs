@@ -17,6 +17,6 @@ mod tokens;
 pub use origins::Origins;
 pub use outcome::Outcome;
 pub use provider::ProviderFault;
-pub use relying_party::{Arrival, Departure, Person, RelyingParty};
+pub use relying_party::{Arrival, Departure, Flow, RelyingParty};
 pub use settings::{OAuth2Settings, ProviderKind, ProviderSettings, TokenSettings};
 pub use tokens::{Purpose, TokenFault, Tokens};

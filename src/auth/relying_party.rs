@@ -55,14 +55,13 @@ pub struct Departure {
 
 /// What somebody who comes back brings.
 pub struct Arrival {
-    pub state: String,
     pub code: String,
     /// The parameter `iss`, where the provider sends it.
     pub issuer: Option<String>,
 }
 
 /// A person as their provider knows them.
-pub struct Person {
+pub(super) struct Person {
     pub subject: String,
     /// What they may like to be called.
     pub name: Option<String>,
@@ -87,7 +86,7 @@ impl RelyingParty {
                     Protocol::Oidc(Box::new(oidc))
                 }
                 ProviderKind::OAuth2(endpoints) => {
-                    Protocol::OAuth2(Box::new(OAuth2::new(settings, endpoints, redirect, outbound.clone())))
+                    Protocol::OAuth2(Box::new(OAuth2::new(settings, *endpoints, redirect, outbound.clone())))
                 }
             };
             (name, Provider { label, protocol })

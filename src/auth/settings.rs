@@ -37,7 +37,7 @@ pub enum ProviderKind {
     Oidc {
         issuer: String,
     },
-    OAuth2(OAuth2Settings),
+    OAuth2(Box<OAuth2Settings>),
 }
 
 /// A provider that only hands out access tokens and says at another address whose they are.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::load::ConfigError;
 use super::schema::{Auth, LoginProvider};
-use super::values::{Protocol, TextList, WebUrl, split};
+use super::values::{Protocol, TextList, split};
 
 /// HS256 is as strong as its key, up to the 32 bytes of its hash.
 const KEY_MIN_BYTES: usize = 32;
@@ -117,9 +117,9 @@ fn check_provider(name: &str, provider: &LoginProvider) -> Result<(), ConfigErro
         ("token_url", &provider.token_url),
         ("user_url", &provider.user_url),
     ];
-    let (needed, foreign): (&[(&str, &WebUrl)], &[(&str, &WebUrl)]) = match provider.kind {
-        Protocol::Oidc => (&oidc, &oauth2),
-        Protocol::OAuth2 => (&oauth2, &oidc),
+    let (needed, foreign) = match provider.kind {
+        Protocol::Oidc => (&oidc[..], &oauth2[..]),
+        Protocol::OAuth2 => (&oauth2[..], &oidc[..]),
     };
     for (field, url) in needed {
         if url.is_empty() {

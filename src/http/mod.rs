@@ -1,6 +1,10 @@
-//! What is served over HTTP: the web page and the WebSockets on the public ports, health and metrics on the admin port.
+//! What is served over HTTP: the web page, the login and the WebSockets on the public ports, health and metrics on the
+//! admin port.
 
 mod admin;
+mod cookies;
+mod gate;
+mod login;
 mod web;
 
 use std::sync::Arc;
@@ -11,14 +15,16 @@ use axum::http::StatusCode;
 use axum::routing::any;
 
 pub use admin::{Health, admin_router};
+pub use gate::{Gate, LoginFault};
+pub use login::LoginPages;
 
 use crate::session::Shared;
 use crate::transport::upgrade;
 use crate::wire::DialectKind;
 
-/// The main port: the web page, `/chat` with detection, and each dialect at its own path.
-pub fn main_router(shared: Arc<Shared>) -> Router {
-    let router = web::router().route("/chat", socket(None, shared.clone()));
+/// The main port: the web page, the login, `/chat` with detection, and each dialect at its own path.
+pub fn main_router(shared: Arc<Shared>, login: Arc<LoginPages>) -> Router {
+    let router = web::router().merge(login::router(login)).route("/chat", socket(None, shared.clone()));
     DialectKind::ALL
         .into_iter()
         .fold(router, |router, kind| {

@@ -1,6 +1,7 @@
 //! A node: puts everything together, keeps it alive, takes it down in order. The only place that knows all layers.
 
 mod housekeeping;
+mod login;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,13 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ambient::{Clock, Entropy};
+use crate::auth::Outcome;
 use crate::backend::embedded::{Embedded, Retention};
 use crate::backend::redis::{Redis, Settings};
-use crate::backend::{Broker, InboundSender, Presence, inbound};
+use crate::backend::{Broker, Directory, InboundSender, Presence, inbound};
 use crate::chat::{CloseReason, Refusal};
 use crate::config::{Address, Config, Shutdown};
-use crate::http::{Health, admin_router, main_router, original_router};
-use crate::service::{Chat, ChatLimits, dispatch};
+use crate::http::{Health, LoginPages, admin_router, main_router, original_router};
+use crate::service::{Accounts, Chat, ChatLimits, dispatch};
 use crate::session::{Lifecycle, SessionLimits, Shared};
 use crate::telemetry::{Metrics, Tracer};
 use crate::transport::{Admission, Listener, serve_http, serve_lines};
@@ -32,6 +34,7 @@ const ADMIN_CONNECTIONS: usize = 256;
 pub struct Node {
     chat: Arc<Chat>,
     shared: Arc<Shared>,
+    login: Arc<LoginPages>,
     health: Arc<Health>,
     /// Where it listens, by the setting's name.
     pub addresses: Vec<(&'static str, SocketAddr)>,
@@ -57,7 +60,10 @@ impl Node {
         let running = CancellationToken::new();
         let (sender, receiver) = inbound(config.redis.bus_queue_bytes as usize, metrics.clone());
         let node_name = format!("{}-{:08x}", hostname(), entropy.bits() as u32);
-        let (broker, presence) = backend(&config, &node_name, sender, &clock, &entropy, &metrics, &running).await?;
+        let (broker, presence, directory) =
+            backend(&config, &node_name, sender, &clock, &entropy, &metrics, &running).await?;
+        let accounts = Arc::new(Accounts::new(directory));
+        let login = login::login_pages(&config.auth, accounts, &clock, &entropy, metrics.clone())?;
         let tracer = tracer(&config, &node_name, &entropy)?;
         presence.renew().await.context("the first lease cannot be taken")?;
 
@@ -76,6 +82,7 @@ impl Node {
         let mut node = Self {
             chat: chat.clone(),
             shared,
+            login: Arc::new(login),
             health,
             addresses: Vec::new(),
             accepting: running.child_token(),
@@ -110,7 +117,7 @@ impl Node {
             self.addresses.push((listener.name, listener.address()?));
             match listener.name {
                 "http" => {
-                    let router = main_router(shared.clone());
+                    let router = main_router(shared.clone(), self.login.clone());
                     self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
                 }
                 "action" => {
@@ -175,6 +182,9 @@ fn begin_counters(metrics: &Metrics) {
     for refusal in Refusal::labels() {
         metrics.refusals_total.with_label_values(&[refusal]);
     }
+    for outcome in Outcome::ALL {
+        metrics.auth_total.with_label_values(&[outcome.label()]);
+    }
 }
 
 fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
@@ -190,7 +200,7 @@ fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
     wanted.into_iter().filter_map(|(name, address)| Some(Listener::bind(name, address.0?))).collect()
 }
 
-type Backend = (Arc<dyn Broker>, Arc<dyn Presence>);
+type Backend = (Arc<dyn Broker>, Arc<dyn Presence>, Arc<dyn Directory>);
 
 async fn backend(
     config: &Config,
@@ -212,7 +222,7 @@ async fn backend(
         let embedded = Arc::new(Embedded::open(dir, retention, inbound, clock.clone(), entropy.clone())?);
         metrics.broker_up.set(1);
         metrics.bus_up.set(1);
-        return Ok((embedded.clone(), embedded));
+        return Ok((embedded.clone(), embedded.clone(), embedded));
     }
     let settings = Settings {
         url: storage.redis.clone(),
@@ -230,7 +240,7 @@ async fn backend(
         .await
         .context("storage.redis")?;
     let redis = Arc::new(redis);
-    Ok((redis.clone(), redis))
+    Ok((redis.clone(), redis.clone(), redis))
 }
 
 fn tracer(config: &Config, node_name: &str, entropy: &Entropy) -> anyhow::Result<Tracer> {

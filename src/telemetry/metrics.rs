@@ -85,6 +85,7 @@ metrics! {
     requests_total: IntCounterVec "crosstalk_requests_total" ["dialect"] [] "Requests read from clients, refused ones included.";
     refusals_total: IntCounterVec "crosstalk_refusals_total" ["refusal"] [] "Requests refused, by refusal.";
     logins_total: IntCounter "crosstalk_logins_total" [] [] "Nicknames claimed.";
+    auth_total: IntCounterVec "crosstalk_auth_total" ["outcome"] [] "Steps of logging in with a provider or a token, by how they ended.";
     joins_total: IntCounter "crosstalk_joins_total" [] [] "Rooms joined.";
     publishes_total: IntCounter "crosstalk_publishes_total" [] [] "Messages accepted by the broker and acknowledged.";
     publish_seconds: Histogram "crosstalk_publish_seconds" [] [LATENCY_SECONDS] "Time from a message's request to the broker's acceptance, in seconds.";
