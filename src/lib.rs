@@ -6,16 +6,18 @@
 //! | [`wire`] | bytes to domain and back: dialects and framings, without I/O |
 //! | [`hub`] | this node's rooms and mailboxes |
 //! | [`backend`] | between nodes and restarts: broker and presence store, embedded or Redis |
+//! | [`auth`] | who somebody is: signed tokens, login providers, origins |
 //! | [`service`] | the use cases, across hub and backend |
 //! | [`session`] | one connection, from first byte to close |
 //! | [`transport`] | sockets, limits, the WebSocket upgrade |
-//! | [`http`] | web page, health, metrics |
+//! | [`http`] | web page, login, health, metrics |
 //! | [`node`] | start and stop; puts everything together |
 //! | [`config`], [`telemetry`], [`ambient`] | settings; logs, metrics, traces; time and randomness |
 //!
 //! `docs/ARCHITECTURE.md` has the map and the walkthroughs; a test holds the direction of the `use` lines.
 
 pub mod ambient;
+pub mod auth;
 pub mod backend;
 pub mod chat;
 pub mod cli;

@@ -1,7 +1,7 @@
 //! The configuration as text: the default file and the reference page, both from the declaration.
 
 use super::Config;
-use super::schema::{SECTIONS, SETTINGS};
+use super::schema::{GROUPS, Group, SECTIONS, SETTINGS, Setting};
 
 /// The environment variable of a setting.
 pub(super) fn environment_name(section: &str, key: &str) -> String {
@@ -17,8 +17,24 @@ pub fn default_file() -> String {
             text.push_str(&comment(setting.doc));
             text.push_str(&format!("{} = {}\n", setting.key, default_value(section, setting.key)));
         }
+        groups_of(section).for_each(|group| text.push_str(&default_group(group)));
     }
     text
+}
+
+/// A section of a group, commented out, because by default there is none.
+fn default_group(group: &Group) -> String {
+    let mut text = format!("\n{}# [{}.{}.NAME]\n", comment(&[group.doc]), group.section, group.map);
+    let defaults = (group.defaults)();
+    for setting in group.settings {
+        text.push_str(&comment(setting.doc));
+        text.push_str(&format!("# {} = {}\n", setting.key, defaults[setting.key]));
+    }
+    text
+}
+
+fn groups_of(section: &str) -> impl Iterator<Item = &'static Group> {
+    GROUPS.iter().filter(move |group| group.section == section)
 }
 
 /// `docs/CONFIG.md`: every setting with its default, its environment variable and its meaning.
@@ -32,16 +48,31 @@ pub fn reference_page() -> String {
     );
     for (section, about) in SECTIONS {
         page.push_str(&format!("\n## `[{section}]`\n\n{}\n\n", joined(about)));
-        page.push_str("| key | default | environment | meaning |\n|---|---|---|---|\n");
+        page.push_str(TABLE_HEAD);
         for setting in SETTINGS.iter().filter(|setting| setting.section == *section) {
-            page.push_str(&format!(
-                "| `{}` | `{}` | `{}` | {} |\n",
-                setting.key,
-                default_value(section, setting.key),
-                environment_name(section, setting.key),
-                joined(setting.doc)
-            ));
+            let variable = environment_name(section, setting.key);
+            page.push_str(&row(setting, &default_value(section, setting.key), &variable));
         }
+        groups_of(section).for_each(|group| page.push_str(&group_page(group)));
+    }
+    page
+}
+
+const TABLE_HEAD: &str = "| key | default | environment | meaning |\n|---|---|---|---|\n";
+
+fn row(setting: &Setting, default: &str, variable: &str) -> String {
+    format!("| `{}` | `{default}` | `{variable}` | {} |\n", setting.key, joined(setting.doc))
+}
+
+fn group_page(group: &Group) -> String {
+    let mut page = format!(
+        "\n## `[{}.{}.NAME]`\n\n{} In environment variables NAME is written in capitals, with `_` for `-`.\n\n{TABLE_HEAD}",
+        group.section, group.map, group.doc
+    );
+    let (prefix, defaults) = (environment_name(group.section, group.map), (group.defaults)());
+    for setting in group.settings {
+        let variable = format!("{prefix}_NAME_{}", setting.key.to_uppercase());
+        page.push_str(&row(setting, &defaults[setting.key].to_string(), &variable));
     }
     page
 }

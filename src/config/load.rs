@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 
-use super::Config;
-use super::document::environment_name;
-use super::schema::SETTINGS;
+use super::known::{group_of, key_of_variable, refuse_unknown, refuse_unknown_file_keys};
+use super::{Config, auth};
 use crate::telemetry::logs;
 
 /// What is wrong with a configuration.
@@ -57,13 +56,15 @@ pub fn load(overrides: &Overrides, environment: impl Iterator<Item = (String, St
 
 /// Merges one value given as text. String settings take the text as it is, so that a password of digits stays one.
 fn merge_text(figment: Figment, key: &str, value: &str) -> Figment {
-    let is_text = figment.find_value(key).is_ok_and(|known| known.as_str().is_some());
-    if is_text {
+    let is_text = figment.find_value(key).is_ok_and(|known| known.as_str().is_some() || known.as_array().is_some());
+    if is_text || group_of(key).is_some() {
         return figment.merge(Serialized::default(key, value));
     }
     // What is neither stays text, and is refused with the setting's name when the whole is read.
     if let Ok(integer) = value.parse::<u64>() {
         figment.merge(Serialized::default(key, integer))
+    } else if let Ok(flag) = value.parse::<bool>() {
+        figment.merge(Serialized::default(key, flag))
     } else if let Ok(number) = value.parse::<f64>() {
         figment.merge(Serialized::default(key, number))
     } else {
@@ -71,50 +72,7 @@ fn merge_text(figment: Figment, key: &str, value: &str) -> Figment {
     }
 }
 
-fn key_of_variable(name: &str) -> Result<String, ConfigError> {
-    let known = SETTINGS.iter().find(|setting| environment_name(setting.section, setting.key) == name);
-    if let Some(setting) = known {
-        return Ok(format!("{}.{}", setting.section, setting.key));
-    }
-    let names = SETTINGS.iter().map(|setting| environment_name(setting.section, setting.key));
-    Err(ConfigError::UnknownKey {
-        key: name.to_owned(),
-        origin: "the environment".into(),
-        nearest: nearest(name, names),
-    })
-}
-
-fn refuse_unknown_file_keys(text: &str, path: &Path) -> Result<(), ConfigError> {
-    let table: figment::value::Dict =
-        Figment::from(Toml::string(text)).extract().map_err(|error| file_error(path, &error))?;
-    let origin = path.display().to_string();
-    for (section, value) in &table {
-        match value.as_dict() {
-            Some(keys) if !keys.is_empty() => {
-                for key in keys.keys() {
-                    refuse_unknown(&format!("{section}.{key}"), &origin)?;
-                }
-            }
-            _ if SETTINGS.iter().any(|setting| setting.section == section) => {}
-            _ => refuse_unknown(section, &origin)?,
-        }
-    }
-    Ok(())
-}
-
-fn refuse_unknown(key: &str, origin: &str) -> Result<(), ConfigError> {
-    let known = || SETTINGS.iter().map(|setting| format!("{}.{}", setting.section, setting.key));
-    if known().any(|candidate| candidate == key) {
-        return Ok(());
-    }
-    Err(ConfigError::UnknownKey { key: key.to_owned(), origin: origin.to_owned(), nearest: nearest(key, known()) })
-}
-
-fn nearest(key: &str, candidates: impl Iterator<Item = String>) -> String {
-    candidates.min_by_key(|candidate| strsim::damerau_levenshtein(candidate, key)).unwrap_or_default()
-}
-
-fn file_error(path: &Path, error: &dyn std::fmt::Display) -> ConfigError {
+pub(super) fn file_error(path: &Path, error: &dyn std::fmt::Display) -> ConfigError {
     ConfigError::File { path: path.display().to_string(), reason: error.to_string() }
 }
 
@@ -154,73 +112,11 @@ fn check(config: Config) -> Result<Config, ConfigError> {
         return wrong("log.level", &reason);
     }
     let mut config = config;
-    if config.storage.redis.is_empty() && !config.storage.redis_file.is_empty() {
-        let path = PathBuf::from(&config.storage.redis_file);
-        let url = std::fs::read_to_string(&path)
-            .map_err(|error| ConfigError::Value(format!("storage.redis_file: {}: {error}", path.display())))?;
-        config.storage.redis = url.trim().to_owned();
-    }
+    auth::take_file(&mut config.storage.redis, &config.storage.redis_file, "storage.redis_file")?;
+    auth::read_secrets(&mut config.auth)?;
+    auth::check(&config.auth)?;
     Ok(config)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sets(pairs: &[(&str, &str)]) -> Overrides {
-        let sets = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Overrides { file: None, sets }
-    }
-
-    fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>().into_iter()
-    }
-
-    #[test]
-    fn flags_win_over_the_environment_and_this_over_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c.toml");
-        std::fs::write(&path, "[limits]\nstrikes = 3\ntext_bytes = 10\n[log]\nlevel = 'warn'\n").unwrap();
-        let overrides = Overrides { file: Some(path), ..sets(&[("limits.strikes", "5")]) };
-        let environment =
-            variables(&[("CROSSTALK_LIMITS_STRIKES", "4"), ("CROSSTALK_LIMITS_TEXT_BYTES", "11"), ("HOME", "/")]);
-        let config = load(&overrides, environment).unwrap();
-        assert_eq!((config.limits.strikes, config.limits.text_bytes, config.log.level.as_str()), (5, 11, "warn"));
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_the_nearest_known_one() {
-        let error = load(&sets(&[("limits.strike", "5")]), variables(&[])).unwrap_err().to_string();
-        assert!(error.contains("`limits.strike`") && error.contains("`limits.strikes`"), "{error}");
-        let error = load(&sets(&[]), variables(&[("CROSSTALK_LISTEN_HTPP", "off")])).unwrap_err().to_string();
-        assert!(error.contains("CROSSTALK_LISTEN_HTTP"), "{error}");
-    }
-
-    #[test]
-    fn a_value_that_does_not_fit_names_its_key() {
-        for (key, value) in [
-            ("listen.http", "8080"),
-            ("limits.strikes", "many"),
-            ("cluster.heartbeat_ms", "9000"),
-            ("log.level", "a=b=c"),
-        ] {
-            let error = load(&sets(&[(key, value)]), variables(&[])).unwrap_err().to_string();
-            assert!(error.contains(key), "{error}");
-        }
-    }
-
-    #[test]
-    fn text_settings_take_digits_as_text() {
-        let config = load(&sets(&[("redis.key_prefix", "123"), ("storage.data_dir", "true")]), variables(&[])).unwrap();
-        assert_eq!((config.redis.key_prefix.as_str(), config.storage.data_dir.as_str()), ("123", "true"));
-    }
-
-    #[test]
-    fn the_default_file_reads_as_the_defaults() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("default.toml");
-        std::fs::write(&path, super::super::default_file()).unwrap();
-        let overrides = Overrides { file: Some(path), sets: Vec::new() };
-        assert_eq!(load(&overrides, variables(&[])).unwrap(), Config::default());
-    }
-}
+mod tests;

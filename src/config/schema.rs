@@ -1,10 +1,12 @@
 //! Every setting: one documented field with its default. From these lines come the parser, `config default`,
 //! `docs/CONFIG.md` and the environment names; to add a setting, add its line.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::values::{Protocol, TextList, WebUrl};
 use crate::telemetry::logs::LogFormat;
 
 /// Where a listener listens: a socket address, or `off`.
@@ -38,9 +40,21 @@ pub struct Setting {
     pub doc: &'static [&'static str],
 }
 
+/// Sections `[section.map.NAME]` that are all alike. Their settings are all texts.
+pub struct Group {
+    pub section: &'static str,
+    pub map: &'static str,
+    pub doc: &'static str,
+    pub settings: &'static [Setting],
+    pub defaults: fn() -> serde_json::Value,
+}
+
 macro_rules! config {
     ($($(#[doc = $section_doc:literal])+ $section:ident: $name:ident {
         $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr;)+
+        $(each $map:ident: $entry:ident $map_doc:literal {
+            $($(#[doc = $entry_doc:literal])+ $entry_key:ident: $entry_type:ty = $entry_default:expr;)+
+        })?
     })+) => {
         /// The whole configuration, one section per concern.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,13 +75,29 @@ macro_rules! config {
             #[serde(deny_unknown_fields)]
             pub struct $name {
                 $($(#[doc = $doc])+ pub $key: $type,)+
+                $(#[doc = $map_doc] #[serde(default)] pub $map: BTreeMap<String, $entry>,)?
             }
 
             impl Default for $name {
                 fn default() -> Self {
-                    Self { $($key: $default,)+ }
+                    Self { $($key: $default,)+ $($map: BTreeMap::new(),)? }
                 }
             }
+
+            $(
+                #[doc = $map_doc]
+                #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+                #[serde(default, deny_unknown_fields)]
+                pub struct $entry {
+                    $($(#[doc = $entry_doc])+ pub $entry_key: $entry_type,)+
+                }
+
+                impl Default for $entry {
+                    fn default() -> Self {
+                        Self { $($entry_key: $entry_default,)+ }
+                    }
+                }
+            )?
         )+
 
         /// Every setting, in the order of the file.
@@ -77,6 +107,19 @@ macro_rules! config {
 
         /// Every section with what it is about.
         pub const SECTIONS: &[(&str, &[&str])] = &[$((stringify!($section), &[$($section_doc),+]),)+];
+
+        /// Every group of sections whose names the operator chooses.
+        pub const GROUPS: &[Group] = &[$($(Group {
+            section: stringify!($section),
+            map: stringify!($map),
+            doc: $map_doc,
+            settings: &[$(Setting {
+                section: concat!(stringify!($section), ".", stringify!($map)),
+                key: stringify!($entry_key),
+                doc: &[$($entry_doc),+],
+            },)+],
+            defaults: || serde_json::to_value($entry::default()).unwrap_or_default(),
+        },)?)+];
     };
 }
 
@@ -212,5 +255,54 @@ config! {
         otlp_endpoint: String = String::new();
         /// Share of messages that are traced, 0 to 1.
         sample_ratio: f64 = 0.01;
+    }
+    /// Who may log in, and how. Without a key everyone is a guest; `docs/LOGIN.md` has the steps.
+    auth: Auth {
+        /// Key that signs tokens (HS256), the same on all nodes: at least 32 bytes, for example from `openssl rand -hex 32`.
+        token_key: String = String::new();
+        /// File that holds the key, read at the start; wins over an empty `token_key` only.
+        token_key_file: String = String::new();
+        /// Former keys, comma-separated: tokens they signed are still taken, for as long as they last.
+        token_keys_former: TextList = TextList::default();
+        /// File that holds the former keys, one a line; wins over an empty `token_keys_former` only.
+        token_keys_former_file: String = String::new();
+        /// The claims `iss` and `aud` of every token.
+        token_issuer: String = "crosstalk".to_owned();
+        /// Seconds for which a token lasts; it can be renewed before.
+        token_s: u64 = 7_200;
+        /// Seconds after which a login ends, however often its token was renewed.
+        login_s: u64 = 2_592_000;
+        /// Where people reach this server with a browser (`https://chat.example.org`); needed where providers are configured.
+        public_url: WebUrl = WebUrl::default();
+        /// Origins of further pages that may use a login, comma-separated (`https://app.example.org`).
+        allowed_origins: TextList = TextList::default();
+        /// Whether guests are refused.
+        require_login: bool = false;
+        each providers: LoginProvider "One provider at which people log in. NAME is yours: `a-z`, `0-9` and `-`, up to 32; it is part of every account's identity, so never rename it." {
+            /// `oidc` (OpenID Connect, by discovery) or `oauth2` (OAuth 2 without it: GitHub, Facebook).
+            kind: Protocol = Protocol::Oidc;
+            /// What people know it by: "Log in with …". Empty: NAME.
+            label: String = String::new();
+            /// What the provider calls this server.
+            client_id: String = String::new();
+            /// The secret that goes with it; empty for a public client.
+            client_secret: String = String::new();
+            /// File that holds the secret, read at the start; wins over an empty `client_secret` only.
+            client_secret_file: String = String::new();
+            /// What to ask for, separated by blanks; `openid` is always asked of an `oidc` provider.
+            scope: String = String::new();
+            /// `oidc`: the issuer, exactly as the provider writes it, with its final slash if it has one.
+            issuer: WebUrl = WebUrl::default();
+            /// `oauth2`: where people are sent.
+            authorize_url: WebUrl = WebUrl::default();
+            /// `oauth2`: where codes are exchanged for access tokens.
+            token_url: WebUrl = WebUrl::default();
+            /// `oauth2`: what says whose an access token is, as a JSON object.
+            user_url: WebUrl = WebUrl::default();
+            /// `oauth2`: the object's field with the person's stable id.
+            subject_field: String = "id".to_owned();
+            /// `oauth2`: the object's field with a name to suggest.
+            name_field: String = "name".to_owned();
+        }
     }
 }

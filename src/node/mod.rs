@@ -1,6 +1,7 @@
 //! A node: puts everything together, keeps it alive, takes it down in order. The only place that knows all layers.
 
 mod housekeeping;
+mod login;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,13 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ambient::{Clock, Entropy};
+use crate::auth::Outcome;
 use crate::backend::embedded::{Embedded, Retention};
 use crate::backend::redis::{Redis, Settings};
 use crate::backend::{Backend, InboundSender, inbound};
 use crate::chat::{CloseReason, NodeId, Refusal};
 use crate::config::{Address, Config, Shutdown};
-use crate::http::{Health, admin_router, main_router, original_router};
-use crate::service::{Chat, ChatLimits, PasswordSettings, Passwords, dispatch};
+use crate::http::{Health, LoginPages, admin_router, main_router, original_router};
+use crate::service::{Accounts, Chat, ChatLimits, PasswordSettings, Passwords, dispatch};
 use crate::session::{Lifecycle, SessionLimits, Shared};
 use crate::telemetry::{Metrics, Tracer};
 use crate::transport::{Admission, Listener, serve_http, serve_lines};
@@ -32,6 +34,7 @@ const ADMIN_CONNECTIONS: usize = 256;
 pub struct Node {
     chat: Arc<Chat>,
     shared: Arc<Shared>,
+    login: Arc<LoginPages>,
     health: Arc<Health>,
     /// Where it listens, by the setting's name.
     pub addresses: Vec<(&'static str, SocketAddr)>,
@@ -59,17 +62,27 @@ impl Node {
         let id = NodeId::from_random(entropy.bits());
         let node_name = format!("{}-{id}", hostname());
         let backend = backend(&config, id, &node_name, sender, &clock, &entropy, &metrics, &running).await?;
+        let accounts = Arc::new(Accounts::new(backend.directory.clone(), backend.post.clone()));
+        let login = login::login_pages(&config.auth, accounts, &clock, &entropy, metrics.clone())?;
         let tracer = tracer(&config, &node_name, &entropy)?;
         backend.presence.renew().await.context("the first lease cannot be taken")?;
 
         let limits = ChatLimits {
             text_bytes: config.limits.text_bytes,
             rooms_per_session: config.limits.rooms_per_session,
-            require_login: false,
+            require_login: config.auth.require_login,
         };
         let passwords = passwords(&config, &entropy, &metrics)?;
         let health = Arc::new(Health::new(backend.broker.clone()));
-        let chat = Arc::new(Chat::new(backend, limits, passwords, None, clock.clone(), tracer, metrics.clone()));
+        let chat = Arc::new(Chat::new(
+            backend,
+            limits,
+            passwords,
+            login.tokens.clone(),
+            clock.clone(),
+            tracer,
+            metrics.clone(),
+        ));
         let shared = Arc::new(Shared {
             chat: chat.clone(),
             limits: session_limits(&config),
@@ -82,6 +95,7 @@ impl Node {
         let mut node = Self {
             chat: chat.clone(),
             shared,
+            login: Arc::new(login),
             health,
             addresses: Vec::new(),
             accepting: running.child_token(),
@@ -116,15 +130,15 @@ impl Node {
             self.addresses.push((listener.name, listener.address()?));
             match listener.name {
                 "http" => {
-                    let router = main_router(shared.clone());
+                    let router = main_router(shared.clone(), self.login.clone());
                     self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
                 }
                 "action" => {
-                    let router = original_router(DialectKind::Action, shared.clone());
+                    let router = original_router(DialectKind::Action, self.login.gate.clone(), shared.clone());
                     self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
                 }
                 "simple" => {
-                    let router = original_router(DialectKind::Simple, shared.clone());
+                    let router = original_router(DialectKind::Simple, self.login.gate.clone(), shared.clone());
                     self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
                 }
                 "admin" => {
@@ -187,6 +201,9 @@ fn begin_counters(metrics: &Metrics) {
     }
     for refusal in Refusal::labels() {
         metrics.refusals_total.with_label_values(&[refusal]);
+    }
+    for outcome in Outcome::ALL {
+        metrics.auth_total.with_label_values(&[outcome.label()]);
     }
 }
 

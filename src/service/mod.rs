@@ -8,6 +8,7 @@
 //! | `keeping` | create, destroy, run and list rooms |
 //! | `upkeep` | end; and what the node does for its sessions when the backend lost sight of them |
 
+mod accounts;
 mod dispatch;
 mod keeping;
 mod membership;
@@ -24,14 +25,16 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Semaphore, oneshot};
 
+pub use accounts::Accounts;
 pub use dispatch::dispatch;
 pub use participant::Participant;
 pub use passwords::{PasswordSettings, PasswordSettingsError, Passwords};
 use roster::Roster;
 
 use crate::ambient::Clock;
+use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
-use crate::chat::{Command, Login, Notice, PersonKey, Position, Refusal, Reply, RoomId};
+use crate::chat::{Command, Notice, PersonKey, Position, Refusal, Reply, RoomId};
 use crate::hub::{Hub, Interest, LocalMember, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -50,12 +53,6 @@ pub struct ChatLimits {
     pub require_login: bool,
 }
 
-/// Tells a genuine token from another.
-pub trait TokenCheck: Send + Sync {
-    /// The login that a token proves; `None` when it is forged, expired or for something else.
-    fn login(&self, token: &str) -> Option<Login>;
-}
-
 /// One node's chat.
 pub struct Chat {
     backend: Backend,
@@ -64,7 +61,7 @@ pub struct Chat {
     roster: Roster,
     passwords: Passwords,
     /// `None` where nobody can log in.
-    tokens: Option<Arc<dyn TokenCheck>>,
+    tokens: Option<Arc<Tokens>>,
     departures: Semaphore,
     limits: ChatLimits,
     clock: Clock,
@@ -106,7 +103,7 @@ impl Chat {
         backend: Backend,
         limits: ChatLimits,
         passwords: Passwords,
-        tokens: Option<Arc<dyn TokenCheck>>,
+        tokens: Option<Arc<Tokens>>,
         clock: Clock,
         tracer: Tracer,
         metrics: Arc<Metrics>,

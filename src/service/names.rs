@@ -52,7 +52,8 @@ impl Chat {
         nickname: Option<Nickname>,
         token: &str,
     ) -> Result<Reply, Refusal> {
-        let login = self.tokens.as_ref().and_then(|tokens| tokens.login(token)).ok_or(Refusal::TokenInvalid)?;
+        let verified = self.tokens.as_ref().and_then(|tokens| tokens.verify(token).ok());
+        let login = verified.ok_or(Refusal::TokenInvalid)?;
         if nickname.is_some_and(|nickname| nickname != login.account) {
             return Err(Refusal::TokenInvalid);
         }

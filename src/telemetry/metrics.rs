@@ -85,6 +85,7 @@ metrics! {
     requests_total: IntCounterVec "crosstalk_requests_total" ["dialect"] [] "Requests read from clients, refused ones included.";
     refusals_total: IntCounterVec "crosstalk_refusals_total" ["refusal"] [] "Requests refused, by refusal.";
     logins_total: IntCounter "crosstalk_logins_total" [] [] "Nicknames claimed.";
+    auth_total: IntCounterVec "crosstalk_auth_total" ["outcome"] [] "Steps of logging in with a provider or a token, by how they ended.";
     joins_total: IntCounter "crosstalk_joins_total" [] [] "Rooms joined.";
     publishes_total: IntCounter "crosstalk_publishes_total" [] [] "Messages accepted by the broker and acknowledged.";
     private_messages_total: IntCounter "crosstalk_private_messages_total" [] [] "Private messages put into their receiver's mailbox and acknowledged.";

@@ -10,17 +10,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ambient", &[]),
     ("telemetry", &["ambient"]),
     ("config", &["telemetry"]),
+    ("auth", &["chat", "ambient"]),
     ("wire", &["chat"]),
     ("backend", &["chat", "ambient", "telemetry"]),
     ("hub", &["chat", "wire", "telemetry"]),
-    ("service", &["chat", "hub", "backend", "ambient", "telemetry"]),
+    ("service", &["chat", "auth", "hub", "backend", "ambient", "telemetry"]),
     ("session", &["chat", "wire", "hub", "service", "ambient", "telemetry"]),
     ("transport", &["chat", "session", "wire", "telemetry"]),
-    ("http", &["transport", "session", "service", "backend", "wire", "telemetry"]),
+    ("http", &["chat", "auth", "transport", "session", "service", "backend", "wire", "ambient", "telemetry"]),
     (
         "node",
         &[
             "chat",
+            "auth",
             "wire",
             "hub",
             "service",
@@ -39,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Crates that a pure layer must not know.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("chat", &["tokio", "redis", "serde_json", "axum", "bytes"]),
+    ("auth", &["redis", "axum"]),
     ("wire", &["tokio", "redis", "axum"]),
     ("hub", &["redis", "axum", "serde_json"]),
     ("service", &["redis", "axum", "serde_json"]),

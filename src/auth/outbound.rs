@@ -1,0 +1,73 @@
+//! Requests to providers: bounded in time and size, and never led elsewhere by a redirect.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use reqwest::redirect;
+
+/// One request, from the dial to the last byte.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// Metadata, keys and users are a few kilobytes.
+const BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// Why a provider gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    #[error("{}", chain(.0))]
+    Request(#[from] reqwest::Error),
+    #[error("the answer is longer than {BODY_MAX_BYTES} bytes")]
+    TooLong,
+    #[error("the answer cannot be read: {0}")]
+    Answer(#[from] oauth2::http::Error),
+}
+
+#[derive(Clone)]
+pub struct Outbound(reqwest::Client);
+
+impl Outbound {
+    pub fn new() -> Result<Self, OutboundError> {
+        let client = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .timeout(REQUEST_LIMIT)
+            .connect_timeout(REQUEST_LIMIT)
+            .user_agent(concat!("crosstalk/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self(client))
+    }
+
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OutboundError> {
+        let mut response = self.0.execute(request.try_into()?).await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > BODY_MAX_BYTES {
+                return Err(OutboundError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut answer = HttpResponse::new(body);
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = std::mem::take(response.headers_mut());
+        Ok(answer)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Outbound {
+    type Error = OutboundError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OutboundError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+/// An error with all its causes: what failed is in the last one. The address is left out, for it may hold a code.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() { "took too long".to_owned() } else { "failed".to_owned() };
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
