@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::support::client::Client;
-use crate::support::dialect::Dialect::{self, Action, Pychat};
+use crate::support::dialect::Dialect::{self, Action, Pychat, Simple};
 use crate::support::dialect::Transport;
 use crate::support::http;
 use crate::support::node::{Node, Plan};
@@ -16,7 +16,7 @@ async fn websocket(node: &Node, listener: &str, path: &str, dialect: Dialect) ->
 
 /// Claims a name and joins `hall`, so that all guests of the test meet there.
 async fn enters(mut client: Client, name: &str) -> Client {
-    client.must(&client.dialect().claim(name)).await;
+    client.claim(name).await;
     client.join("hall").await;
     client
 }
@@ -26,9 +26,12 @@ async fn every_door_leads_to_the_same_rooms() {
     let node = Plan::embedded().start();
     let doors = [
         ("action", "/chat", Action),
+        ("simple", "/chat", Simple),
         ("http", "/chat/action", Action),
+        ("http", "/chat/simple", Simple),
         ("http", "/chat/pychat", Pychat),
         ("http", "/chat", Action),
+        ("http", "/chat", Simple),
         ("http", "/chat", Pychat),
     ];
     let mut guests = Vec::new();
@@ -37,9 +40,14 @@ async fn every_door_leads_to_the_same_rooms() {
         let guest = guest.unwrap_or_else(|error| panic!("{listener} {path}: {error}"));
         guests.push(enters(guest, &format!("guest{number}")).await);
     }
-    for (listener, dialect) in
-        [("pychat", Pychat), ("action_tcp", Action), ("detect_tcp", Action), ("detect_tcp", Pychat)]
-    {
+    for (listener, dialect) in [
+        ("pychat", Pychat),
+        ("action_tcp", Action),
+        ("simple_tcp", Simple),
+        ("detect_tcp", Action),
+        ("detect_tcp", Simple),
+        ("detect_tcp", Pychat),
+    ] {
         let stream = TcpStream::connect(node.address(listener)).await.expect("the listener accepts");
         guests.push(enters(Client::over_tcp(stream, dialect), &format!("guest{}", guests.len())).await);
     }
@@ -68,6 +76,10 @@ async fn the_first_message_decides_the_dialect_for_good() {
     let mut action = Client::dial(address, Action, Transport::Tcp).await.expect("the listener accepts");
     action.must(&Action.join("red")).await;
     assert_eq!(action.refused("LOGIN alice").await, "Unknown message format");
+    // A command of `simple` has an `action`, too.
+    let mut simple = Client::dial(address, Simple, Transport::Tcp).await.expect("the listener accepts");
+    assert_eq!(simple.refused(&Simple.join("nowhere")).await, "channel_not_found");
+    assert_eq!(simple.refused(&Action.join("red")).await, "malformed");
     let mut pychat = Client::dial(address, Pychat, Transport::Tcp).await.expect("the listener accepts");
     assert_eq!(pychat.refused("hello").await, "Login required");
     pychat.must("LOGIN alice").await;

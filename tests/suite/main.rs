@@ -13,6 +13,7 @@ mod history;
 mod limits;
 mod listeners;
 mod node_death;
+mod private;
 mod process;
 mod rubbish;
 mod shutdown;

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message as WebSocketMessage;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::DEADLINE;
-use super::dialect::{Dialect, Transport};
+use super::dialect::{Dialect, Meaning, Transport};
 use super::node::Node;
 
 /// How many of the last frames a failure shows.
@@ -22,6 +22,8 @@ const REMEMBERED: usize = 5;
 pub struct Client {
     dialect: Dialect,
     lane: Lane,
+    /// As others address the client, once the server said so.
+    own: Option<String>,
     /// Frames that were passed over in search of a reply.
     waiting: VecDeque<String>,
     /// The last frames received, for the report of a failure.
@@ -70,7 +72,7 @@ impl Client {
     }
 
     fn new(dialect: Dialect, lane: Lane) -> Self {
-        Self { dialect, lane, waiting: VecDeque::new(), received: VecDeque::new() }
+        Self { dialect, lane, own: None, waiting: VecDeque::new(), received: VecDeque::new() }
     }
 
     /// Ends the connection in order.
@@ -83,6 +85,11 @@ impl Client {
 
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// As others address the client: a nickname, or in `simple` before that the session's UUID.
+    pub fn own(&self) -> Option<&str> {
+        self.own.as_deref()
     }
 }
 
@@ -156,7 +163,7 @@ impl Client {
         }
     }
 
-    /// The reply to `request`; events that come before it keep their place for later.
+    /// The reply to `request`, or the event that stands for it; other events that come before it keep their place for later.
     pub async fn try_ask(&mut self, request: &str) -> Result<Value, String> {
         self.try_send(request).await?;
         let mut passed = std::mem::take(&mut self.waiting);
@@ -166,13 +173,34 @@ impl Client {
                 Err(error) => break Err(error),
             };
             let value = parsed(&frame);
-            if self.dialect.is_reply(&value) {
+            let meaning = self.dialect.meaning(request, self.own.as_deref(), &value);
+            if matches!(meaning, Meaning::Other | Meaning::OwnMessage) {
+                passed.push_back(frame);
+            }
+            if meaning != Meaning::Other {
                 break Ok(value);
             }
-            passed.push_back(frame);
         };
         self.waiting = passed;
+        if let Ok(reply) = &reply {
+            self.learn_own(request, reply);
+        }
         reply.map_err(|error| format!("no reply to {}: {error}", shortened(request)))
+    }
+
+    /// `simple` knows its own events by the name they carry.
+    fn learn_own(&mut self, request: &str, reply: &Value) {
+        if self.dialect != Dialect::Simple {
+            return;
+        }
+        let request = parsed(request);
+        match reply["type"].as_str() {
+            Some("welcome") => self.own = reply["identifier"].as_str().map(str::to_owned),
+            Some("ok") if request["action"] == "nick" => {
+                self.own = request["target"].as_str().and_then(|target| target.strip_prefix('@')).map(str::to_owned);
+            }
+            _ => {}
+        }
     }
 
     /// Takes out the frames that were passed over and that `wanted` picks.

@@ -1,4 +1,4 @@
-//! The words of the two dialects, as far as a client has to know them.
+//! The words of the dialects, as far as a client has to know them.
 
 use serde_json::{Value, json};
 
@@ -7,6 +7,7 @@ use super::node::Node;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Dialect {
     Action,
+    Simple,
     Pychat,
 }
 
@@ -17,13 +18,38 @@ pub struct Message {
     pub text: String,
 }
 
-use Dialect::{Action, Pychat};
+use Dialect::{Action, Pychat, Simple};
+
+/// What a frame is to somebody who waits for the reply to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    Reply,
+    /// The event that the request caused, where that is the only sign of its success.
+    OwnEvent,
+    /// A message of one's own, which is a sign of success and is to be read as a message all the same.
+    OwnMessage,
+    Other,
+}
 
 impl Dialect {
+    pub const ALL: [Self; 3] = [Action, Simple, Pychat];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Action => "action",
+            Simple => "simple",
+            Pychat => "pychat",
+        }
+    }
+
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.label() == label)
+    }
+
     /// The end of every line that the server sends over TCP.
     pub fn line_end(self) -> &'static str {
         match self {
-            Action => "\n",
+            Action | Simple => "\n",
             Pychat => "\r\n",
         }
     }
@@ -31,6 +57,7 @@ impl Dialect {
     pub fn tcp_listener(self) -> &'static str {
         match self {
             Action => "action_tcp",
+            Simple => "simple_tcp",
             Pychat => "pychat",
         }
     }
@@ -38,20 +65,38 @@ impl Dialect {
     pub fn websocket_path(self) -> &'static str {
         match self {
             Action => "/chat/action",
+            Simple => "/chat/simple",
             Pychat => "/chat/pychat",
         }
     }
 
+    /// What has to be said before a claim is understood.
+    pub fn greeting(self) -> Option<&'static str> {
+        (self == Simple).then_some(r#"{"type":"hello","ext":1}"#)
+    }
+
+    /// In `simple` this needs the [`Self::greeting`] first.
     pub fn claim(self, nickname: &str) -> String {
         match self {
             Action => json!({"action": "LOGIN NICK", "nickname": nickname}).to_string(),
+            Simple => command("nick", &format!("@{nickname}")),
             Pychat => format!("LOGIN {nickname}"),
+        }
+    }
+
+    /// Logs in as an account, whose name is `account`.
+    pub fn login(self, account: &str, token: &str) -> String {
+        match self {
+            Action => json!({"action": "LOGIN NICK", "nickname": account, "token": token}).to_string(),
+            Simple => json!({"type": "hello", "ext": 1, "token": token}).to_string(),
+            Pychat => format!("LOGIN {account} {token}"),
         }
     }
 
     pub fn join(self, room: &str) -> String {
         match self {
             Action => json!({"action": "JOIN ROOM", "room_id": room}).to_string(),
+            Simple => command("join", &format!("#{room}")),
             Pychat => format!("JOIN {room}"),
         }
     }
@@ -59,6 +104,7 @@ impl Dialect {
     pub fn leave(self, room: &str) -> String {
         match self {
             Action => json!({"action": "LEFT ROOM", "room_id": room}).to_string(),
+            Simple => command("leave", &format!("#{room}")),
             Pychat => "LEAVE".to_owned(),
         }
     }
@@ -66,7 +112,17 @@ impl Dialect {
     pub fn say(self, room: &str, text: &str) -> String {
         match self {
             Action => json!({"action": "SEND MESSAGE", "room_id": room, "text": text}).to_string(),
+            Simple => json!({"type": "message", "target": format!("#{room}"), "message": text}).to_string(),
             Pychat => format!("MESSAGE {text}"),
+        }
+    }
+
+    /// A private message to a nickname or a session's UUID.
+    pub fn write(self, to: &str, text: &str) -> String {
+        match self {
+            Action => json!({"action": "SEND MESSAGE", "room_id": format!("@{to}"), "text": text}).to_string(),
+            Simple => json!({"type": "message", "target": format!("@{to}"), "message": text}).to_string(),
+            Pychat => format!("MSG {to} {text}"),
         }
     }
 
@@ -74,27 +130,74 @@ impl Dialect {
     pub fn is_reply(self, frame: &Value) -> bool {
         match self {
             Action => frame["action"] == "RESPONSE" || frame["action"] == "ERROR",
+            Simple => frame["type"] != "event" && frame["type"] != "message",
             Pychat => frame["type"] == "commandResult" || frame["type"] == "error",
         }
     }
 
-    /// The text of an error reply.
+    /// What `frame` is to a client that is known as `own` and waits for the reply to `request`. In `simple` most requests
+    /// that succeed have no reply, but an event that everybody concerned is told, the one who asked included.
+    pub fn meaning(self, request: &str, own: Option<&str>, frame: &Value) -> Meaning {
+        if self.is_reply(frame) {
+            return Meaning::Reply;
+        }
+        let request: Value = match self {
+            Simple => serde_json::from_str(request).unwrap_or_default(),
+            Action | Pychat => return Meaning::Other,
+        };
+        let mine = own.is_some_and(|own| frame["identifier"] == own);
+        let event = |emitter: &str| frame["emitter"] == emitter && frame["event"] == request["action"];
+        match request["action"].as_str() {
+            // Who is in the extended mode is told the channel as well.
+            Some("join") if event("participant") && mine && frame["target"] == request["target"] => Meaning::OwnEvent,
+            Some("create" | "destroy") if event("channel") && frame["identifier"] == request["target"] => {
+                Meaning::OwnEvent
+            }
+            None if mine && ["target", "message"].iter().all(|key| frame[key] == request[key]) => {
+                let to_room = request["target"].as_str().is_some_and(|target| target.starts_with('#'));
+                if to_room { Meaning::OwnMessage } else { Meaning::OwnEvent }
+            }
+            _ => Meaning::Other,
+        }
+    }
+
+    /// What an error reply says: its text, in `simple` its code.
     pub fn error(self, frame: &Value) -> Option<&str> {
         match self {
             Action if frame["action"] == "ERROR" => frame["message"].as_str(),
+            Simple if frame["type"] == "error" => frame["code"].as_str(),
             Pychat if frame["type"] == "error" => frame["error"].as_str(),
             _ => None,
         }
     }
 
+    /// A message that was said in a room.
     pub fn message(self, frame: &Value) -> Option<Message> {
-        let (author, text) = match self {
-            Action if frame["action"] == "GET MESSAGE" => ("author", "text"),
-            Pychat if frame["type"] == "message" => ("from", "body"),
-            _ => return None,
-        };
-        let field = |name: &str| frame[name].as_str().map(str::to_owned);
-        Some(Message { author: field(author)?, text: field(text)? })
+        match self {
+            Action if frame["action"] == "GET MESSAGE" && !is_private(&frame["room_id"]) => {
+                Message::of(frame, "author", "text")
+            }
+            Simple if frame["type"] == "message" && !is_private(&frame["target"]) => {
+                Message::of(frame, "identifier", "message")
+            }
+            Pychat if frame["type"] == "message" => Message::of(frame, "from", "body"),
+            _ => None,
+        }
+    }
+
+    /// A message that was written to the client alone; its author as the client can answer to it.
+    pub fn private_message(self, frame: &Value) -> Option<Message> {
+        match self {
+            Action if frame["action"] == "GET MESSAGE" && is_private(&frame["room_id"]) => {
+                let message = Message::of(frame, "room_id", "text")?;
+                Some(Message { author: message.author.trim_start_matches('@').to_owned(), ..message })
+            }
+            Simple if frame["type"] == "message" && is_private(&frame["target"]) => {
+                Message::of(frame, "identifier", "message")
+            }
+            Pychat if frame["type"] == "privateMessage" => Message::of(frame, "from", "body"),
+            _ => None,
+        }
     }
 
     /// A request that changes nothing, and the errors that may answer it.
@@ -104,6 +207,13 @@ impl Dialect {
                 r#"{"action":"PROBE"}"#,
                 vec![json!({"action": "ERROR", "request": {"action": "PROBE"}, "message": "Action is not supported"})],
             ),
+            Simple => (
+                r#"{"type":"probe"}"#,
+                vec![json!({
+                    "type": "error", "code": "unknown_command", "message": "the action is unknown",
+                    "request": {"type": "probe"}
+                })],
+            ),
             Pychat => (
                 "JOIN !",
                 ["Login required", "Invalid room name: !, please use alphanumericcharacters only"]
@@ -111,6 +221,23 @@ impl Dialect {
                     .to_vec(),
             ),
         }
+    }
+}
+
+/// A command of `simple` about a channel or a user.
+pub fn command(action: &str, target: &str) -> String {
+    json!({"type": "command", "action": action, "target": target}).to_string()
+}
+
+/// Whether what a message came by is a person.
+fn is_private(place: &Value) -> bool {
+    place.as_str().is_some_and(|place| place.starts_with('@'))
+}
+
+impl Message {
+    fn of(frame: &Value, author: &str, text: &str) -> Option<Self> {
+        let field = |name: &str| frame[name].as_str().map(str::to_owned);
+        Some(Self { author: field(author)?, text: field(text)? })
     }
 }
 

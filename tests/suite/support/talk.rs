@@ -3,17 +3,35 @@
 use serde_json::Value;
 
 use super::client::{Client, parsed, shortened};
-use super::dialect::{Dialect, Message, Transport};
+use super::dialect::{Dialect, Message, Transport, command};
 use super::node::Node;
 
 impl Client {
     /// A client that has claimed `nickname` and is in `room`, over the transport of the dialect's original server.
     pub async fn member(node: &Node, dialect: Dialect, nickname: &str, room: &str) -> Self {
-        let transport = if dialect == Dialect::Action { Transport::WebSocket } else { Transport::Tcp };
-        let mut client = Self::connect(node, dialect, transport).await;
-        client.must(&dialect.claim(nickname)).await;
+        let mut client = Self::named(node, dialect, nickname).await;
         client.join(room).await;
         client
+    }
+
+    /// A client that has claimed `nickname`, over the transport of the dialect's original server.
+    pub async fn named(node: &Node, dialect: Dialect, nickname: &str) -> Self {
+        let transport = if dialect == Dialect::Pychat { Transport::Tcp } else { Transport::WebSocket };
+        let mut client = Self::connect(node, dialect, transport).await;
+        client.claim(nickname).await;
+        client
+    }
+
+    /// Begins the extended mode where names and replies need it; nothing happens the second time.
+    pub async fn greet(&mut self) {
+        if let (Some(greeting), None) = (self.dialect().greeting(), self.own()) {
+            self.must(greeting).await;
+        }
+    }
+
+    pub async fn claim(&mut self, nickname: &str) {
+        self.greet().await;
+        self.must(&self.dialect().claim(nickname)).await;
     }
 
     pub async fn send(&mut self, text: &str) {
@@ -50,9 +68,18 @@ impl Client {
         error.unwrap_or_else(|| panic!("{request} was not refused: {reply}"))
     }
 
-    /// Joins `room` and, in pychat, reads the news of one's own coming.
+    /// Joins `room` and reads the news of one's own coming. Where a join does not make the room it is made before.
     pub async fn join(&mut self, room: &str) {
-        self.must(&self.dialect().join(room)).await;
+        self.greet().await;
+        let mut reply = self.ask(&self.dialect().join(room)).await;
+        if self.dialect() == Dialect::Simple && reply["code"] == "channel_not_found" {
+            let created = self.ask(&command("create", &format!("#{room}"))).await;
+            // Somebody else may have made it meanwhile.
+            let error = self.dialect().error(&created);
+            assert!(error.is_none_or(|error| error == "channel_exists"), "cannot create {room}: {created}");
+            reply = self.ask(&self.dialect().join(room)).await;
+        }
+        assert_eq!(self.dialect().error(&reply), None, "the join of {room} was refused");
         if self.dialect() == Dialect::Pychat {
             let joined = self.frame().await;
             assert_eq!(parsed(&joined)["type"], "userJoined", "received {joined}");
@@ -74,6 +101,29 @@ impl Client {
                 return message;
             }
         }
+    }
+
+    /// The acknowledged writing of a private message.
+    pub async fn write(&mut self, to: &str, text: &str) {
+        self.greet().await;
+        self.must(&self.dialect().write(to, text)).await;
+    }
+
+    /// The next private message; whatever happens in rooms is passed over, a reply is not.
+    pub async fn private_message(&mut self) -> Message {
+        loop {
+            let frame = self.frame().await;
+            let value = parsed(&frame);
+            assert!(!self.dialect().is_reply(&value), "awaited a private message, received {frame}");
+            if let Some(message) = self.dialect().private_message(&value) {
+                return message;
+            }
+        }
+    }
+
+    pub async fn expect_private(&mut self, author: &str, text: &str) {
+        let expected = Message { author: author.to_owned(), text: text.to_owned() };
+        assert_eq!(self.private_message().await, expected);
     }
 
     pub async fn expect_message(&mut self, author: &str, text: &str) {

@@ -146,11 +146,7 @@ fn parse_client(rest: &str) -> Result<(String, Act), String> {
     let [name, dialect, "node", node] = words[..] else {
         return Err("a client is `client NAME DIALECT node N`".to_owned());
     };
-    let dialect = match dialect {
-        "action" => Dialect::Action,
-        "pychat" => Dialect::Pychat,
-        other => return Err(format!("{other:?} is no dialect")),
-    };
+    let dialect = Dialect::from_label(dialect).ok_or_else(|| format!("{dialect:?} is no dialect"))?;
     let node = node.parse().map_err(|_| format!("{node:?} is no node"))?;
     Ok((name.to_owned(), Act::Appear { dialect, node }))
 }
