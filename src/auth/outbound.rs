@@ -31,6 +31,8 @@ impl Outbound {
             .redirect(redirect::Policy::none())
             .timeout(REQUEST_LIMIT)
             .connect_timeout(REQUEST_LIMIT)
+            // Logins are rare, and a kept connection that the provider is just closing would cost one its code.
+            .pool_max_idle_per_host(0)
             .user_agent(concat!("crosstalk/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self(client))
