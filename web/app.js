@@ -421,5 +421,5 @@ view.room(null);
 view.joinText = hashRoom && `#${hashRoom}`;
 view.showLogin({ title: 'Choose a nickname', nickname: remembered(), cancellable: false });
 await learnAccount();
-if (account.required && !account.username) view.status('offline', LOGIN_NEEDED);
+if (account.required && !account.username) view.status('idle', LOGIN_NEEDED);
 else connection.dial();
