@@ -1,6 +1,7 @@
 // Wiring: the session (one nickname, its rooms) over a connection that comes and goes.
 
 import { Connection, Refused, Unanswered } from './connection.js';
+import { Login, rememberRoom, rememberedRoom } from './login.js';
 import { Room, Rooms, ROOMS_MAX, roomId } from './rooms.js';
 import { TEXT_LIMIT_BYTES, View, textBytes } from './view.js';
 
@@ -13,9 +14,11 @@ const NICKNAME_WAITS_MS = [1_000, 2_000, 3_000, 4_000, 5_000, 5_000];
 const JOIN_WAITS_MS = [1_000, 2_000];
 // Refusals that say nothing about the request; it is repeated for as long as they last.
 const PASSING = ['Service is unavailable, try again', 'Too many requests'];
+const LOGIN_NEEDED = 'Log in to connect';
 const GAP_NOTE = 'Reconnected. Messages sent while the connection was lost may be missing here.';
 
 const rooms = new Rooms();
+const account = new Login();
 /** The nickname the server gave us; empty until then, and again once it was refused after a loss. */
 let nickname = '';
 /** The nickname to claim as soon as there is a connection. */
@@ -40,6 +43,8 @@ const view = new View({
     wanted = nickname;
     view.showChat(nickname);
   },
+  leaveForProvider: rememberRoom,
+  logOut,
   rename: () => view.showLogin({ title: 'Change nickname', nickname, cancellable: true }),
   retry: () => connection.dial(),
   join,
@@ -67,11 +72,12 @@ function connectionState({ state, retryAt }) {
     view.status('connecting', 'Connecting…');
   } else if (state === 'open') {
     connected = true;
-    if (wanted) signIn();
-    else view.status('online', 'Connected');
+    begin();
   } else {
     setSignedIn(false);
     for (const room of rooms.all) room.joined = false;
+    // A login that has ended may be why there is no connection.
+    if (account.username) learnAccount();
     const text = connected ? 'Connection lost' : 'Server not reachable';
     const tick = () => {
       const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
@@ -81,6 +87,19 @@ function connectionState({ state, retryAt }) {
     countdown = setInterval(tick, 500);
     refresh();
   }
+}
+
+/** What a new connection begins with: whoever is logged in is known to the server, a guest has to say a nickname. */
+async function begin() {
+  const { generation } = connection;
+  if (account.username) {
+    // The login may have ended while the connection was away.
+    await learnAccount();
+    if (connection.generation !== generation) return;
+  }
+  if (account.username) takeAccount();
+  else if (wanted) signIn();
+  else view.status('online', 'Connected');
 }
 
 function setSignedIn(value) {
@@ -166,6 +185,32 @@ async function insist(waits, fields) {
       if (connection.generation !== generation) throw failure;
     }
   }
+}
+
+// --- account -------------------------------------------------------------------------------------------------
+
+async function learnAccount() {
+  const before = account.username;
+  await account.learn();
+  view.loginChoices(account);
+  view.account(account.username);
+  if (!before || account.username) return;
+  nickname = wanted = '';
+  setSignedIn(false);
+  view.showLogin({ title: 'Choose a nickname', nickname: '', error: 'Your login has ended', cancellable: false });
+}
+
+/** The connection brought the login with it, so there is no nickname to claim. */
+async function takeAccount() {
+  nickname = wanted = account.username;
+  view.loginState({});
+  view.showChat(nickname);
+  if (!signedIn) await takeRooms();
+}
+
+async function logOut() {
+  if (await account.logOut()) location.reload();
+  else view.notice('You could not be logged out. Please try again.');
 }
 
 // --- nickname ------------------------------------------------------------------------------------------------
@@ -367,7 +412,14 @@ document.addEventListener('visibilitychange', () => {
   refresh();
 });
 
+if (!location.hash) {
+  const hash = rememberedRoom();
+  if (hash) history.replaceState(null, '', hash);
+  hashRoom = roomFromHash();
+}
 view.room(null);
 view.joinText = hashRoom && `#${hashRoom}`;
 view.showLogin({ title: 'Choose a nickname', nickname: remembered(), cancellable: false });
-connection.dial();
+await learnAccount();
+if (account.required && !account.username) view.status('idle', LOGIN_NEEDED);
+else connection.dial();

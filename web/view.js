@@ -44,7 +44,7 @@ export class View {
   #pinned = true;
   #height = 0;
 
-  /** @param on handlers: login, cancelLogin, rename, retry, join, select, leave, rejoin, draft, send, resend, edit, discard */
+  /** @param on handlers: login, cancelLogin, leaveForProvider, rename, logOut, retry, join, select, leave, rejoin, draft, send, resend, edit, discard */
   constructor(on) {
     this.#on = on;
     const submit = (id, handle) =>
@@ -58,6 +58,8 @@ export class View {
     submit('composer-form', () => on.send($('composer').value));
     click('login-cancel', () => on.cancelLogin());
     click('rename', () => on.rename());
+    click('logout', () => on.logOut());
+    click('providers', () => on.leaveForProvider());
     click('retry', () => on.retry());
     click('leave', () => on.leave());
     click('rejoin', () => on.rejoin());
@@ -106,6 +108,27 @@ export class View {
     setText($('login-error'), error);
     $('nickname').setAttribute('aria-invalid', String(error !== '' && !busy));
     $('login').disabled = busy;
+  }
+
+  /** Offers the providers, and the form for guests unless they are refused. */
+  loginChoices({ providers, required }) {
+    const items = providers.map(({ name, label }) => {
+      const item = element('li');
+      const link = element('a', '', `Log in with ${label}`);
+      link.href = `/auth/${encodeURIComponent(name)}`;
+      item.append(link);
+      return item;
+    });
+    $('providers').replaceChildren(...items);
+    $('providers-card').hidden = items.length === 0;
+    $('login-form').hidden = required;
+  }
+
+  /** Shows whose account it is, in place of the nickname that a guest may change; empty for a guest. */
+  account(username) {
+    setText($('account'), username);
+    $('account-box').hidden = username === '';
+    $('rename').hidden = username !== '';
   }
 
   showChat(nickname) {

@@ -8,5 +8,6 @@ mod artefacts;
 mod backends;
 mod direction;
 mod doubts;
+mod gate;
 mod support;
 mod traces;
