@@ -35,7 +35,7 @@ use crate::ambient::Clock;
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
 use crate::chat::{Command, Notice, PersonKey, Position, Refusal, Reply, RoomId};
-use crate::hub::{Hub, Interest, LocalMember, Seat, Sessions, WireFormat};
+use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
 /// How long a session waits to see the event that its request caused.
@@ -141,7 +141,7 @@ impl Chat {
             return;
         }
         let lobby = RoomId::lobby();
-        let member = LocalMember { session: who.id, mailbox: who.mailbox.clone(), format };
+        let member = who.member(format);
         let Some(ready) = self.hub.listen(&lobby, member).ready else { return };
         // While the broker is away the wish stays, and is granted when it is back.
         if ready.await.unwrap_or(false) {
