@@ -154,6 +154,10 @@ impl Chat {
 
     /// Waits for a room's permission no more.
     async fn withdraw(&self, who: &mut Participant, room: RoomId) -> Result<Reply, Refusal> {
+        if let Some(account) = who.account() {
+            let withdrawn = self.backend.rooms.withdraw(&room, account).await;
+            withdrawn.map_err(|error| unavailable("withdraw", &error))?;
+        }
         self.give_up_room(who, &room).await?;
         who.asked.retain(|other| *other != room);
         Ok(Reply::Left { room })
