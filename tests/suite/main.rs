@@ -6,6 +6,7 @@
 // The server's rules against the ambient clock and against panics are not meant for tests, where a panic is the verdict.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod broker_away;
 mod cluster;
 mod gaps;
@@ -16,6 +17,7 @@ mod login;
 mod node_death;
 mod private;
 mod process;
+mod rooms;
 mod rubbish;
 mod shutdown;
 mod slow_reader;
