@@ -66,7 +66,7 @@ const view = new View({
 
 // --- connection ----------------------------------------------------------------------------------------------
 
-function connectionState({ state, retryAt }) {
+function connectionState({ state, retryAt, reason }) {
   clearInterval(countdown);
   if (state === 'connecting') {
     view.status('connecting', 'Connecting…');
@@ -78,6 +78,11 @@ function connectionState({ state, retryAt }) {
     for (const room of rooms.all) room.joined = false;
     // A login that has ended may be why there is no connection.
     if (account.username) learnAccount();
+    if (state === 'ended') {
+      view.status('ended', reason);
+      refresh();
+      return;
+    }
     const text = connected ? 'Connection lost' : 'Server not reachable';
     const tick = () => {
       const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));

@@ -144,7 +144,8 @@ export class View {
     $('status').dataset.state = state;
     setText($('status-text'), text);
     setText($('status-detail'), detail);
-    $('retry').hidden = state !== 'offline';
+    $('retry').hidden = state !== 'offline' && state !== 'ended';
+    setText($('retry'), state === 'ended' ? 'Connect here' : 'Retry now');
   }
 
   notice(text) {

@@ -14,31 +14,6 @@ async fn page(node: &Node, screen: Screen) -> Browser {
 }
 
 impl Browser {
-    async fn sign_in(&self, nickname: &str) {
-        self.shows("#status[data-state=online]").await;
-        self.fill("#nickname", nickname).await;
-        self.click("#login").await;
-        self.shows("body[data-view=chat]").await;
-    }
-
-    async fn join(&self, room: &str) {
-        self.fill("#room", room).await;
-        self.click("#join").await;
-        self.shows(&format!("#rooms [data-room={room}]")).await;
-    }
-
-    async fn say(&self, text: &str) {
-        self.fill("#composer", text).await;
-        self.click("#send").await;
-    }
-
-    /// The message is in the list, once.
-    async fn shows_message(&self, author: &str, text: &str) {
-        let css = format!("#messages li[data-author='{author}'][data-text='{text}']");
-        self.shows(&css).await;
-        assert_eq!(self.count(&css).await, 1, "{css}");
-    }
-
     async fn fits_its_width(&self) {
         let widths = self.evaluate("return [document.documentElement.scrollWidth, window.innerWidth]").await;
         assert_eq!(widths, json!([360, 360]), "the width of the content and of the phone");
