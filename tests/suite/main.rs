@@ -22,5 +22,6 @@ mod rubbish;
 mod shutdown;
 mod slow_reader;
 mod support;
+mod tls;
 mod transcripts;
 mod web_page;
