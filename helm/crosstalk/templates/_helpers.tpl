@@ -75,6 +75,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
   "shutdown.deadline_ms" "shutdown.deadlineMs"
   "listen.http" "listen.address and service.port"
   "listen.action" "listen.address and service.action"
+  "listen.simple" "listen.address and service.simple"
   "listen.pychat" "listen.address and pychat"
   "listen.admin" "listen.address" }}
 {{- range $key, $value := .Values.config }}
