@@ -56,12 +56,9 @@ impl Rooms for Redis {
         let mut connection = self.pooled().await?;
         let listed: u64 =
             self.timed(redis::cmd("ZCARD").arg(self.keys.kept_rooms()).query_async(&mut *connection)).await?;
-        if listed >= self.settings.kept_rooms {
-            return Ok(Creation::TooMany);
-        }
         let mut call = self.scripts.create.prepare_invoke();
         call.key(self.keys.room(room)).key(self.keys.room_log(room)).key(self.keys.room_members(room));
-        call.arg(self.fresh_epoch());
+        call.arg(self.fresh_epoch()).arg(u8::from(listed >= self.settings.kept_rooms));
         for (field, value) in fields(record) {
             call.arg(field).arg(value);
         }
@@ -69,7 +66,11 @@ impl Rooms for Redis {
         if created >= 0 {
             self.list_truly(room, &mut connection).await?;
         }
-        Ok(if created == 1 { Creation::Done } else { Creation::Exists })
+        Ok(match created {
+            1 => Creation::Done,
+            -2 => Creation::TooMany,
+            _ => Creation::Exists,
+        })
     }
 
     async fn destroy(
