@@ -8,5 +8,6 @@ mod artefacts;
 mod backends;
 mod direction;
 mod doubts;
+mod service;
 mod support;
 mod traces;
