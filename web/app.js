@@ -1,11 +1,13 @@
 // Wiring: the session (one nickname, its rooms) over a connection that comes and goes.
 
 import { Connection, Refused, Unanswered } from './connection.js';
+import { Login, rememberRoom, rememberedRoom } from './login.js';
 import { Room, Rooms, ROOMS_MAX, roomId } from './rooms.js';
 import { TEXT_LIMIT_BYTES, View, textBytes } from './view.js';
 
 const NICKNAME_KEY = 'crosstalk.nickname';
 const ALREADY_JOINED = 'You are already registered in that room';
+const PASSWORD_WANTED = ['Room password required', 'Wrong room password'];
 const NOT_A_MEMBER = ['Room not found', 'You are already leave this room'];
 // After a loss the server may still hold the lost session, and with it our nickname: for a moment if only the connection
 // broke, for up to 15 s if a whole node died.
@@ -13,9 +15,11 @@ const NICKNAME_WAITS_MS = [1_000, 2_000, 3_000, 4_000, 5_000, 5_000];
 const JOIN_WAITS_MS = [1_000, 2_000];
 // Refusals that say nothing about the request; it is repeated for as long as they last.
 const PASSING = ['Service is unavailable, try again', 'Too many requests'];
+const LOGIN_NEEDED = 'Log in to connect';
 const GAP_NOTE = 'Reconnected. Messages sent while the connection was lost may be missing here.';
 
 const rooms = new Rooms();
+const account = new Login();
 /** The nickname the server gave us; empty until then, and again once it was refused after a loss. */
 let nickname = '';
 /** The nickname to claim as soon as there is a connection. */
@@ -40,6 +44,8 @@ const view = new View({
     wanted = nickname;
     view.showChat(nickname);
   },
+  leaveForProvider: rememberRoom,
+  logOut,
   rename: () => view.showLogin({ title: 'Change nickname', nickname, cancellable: true }),
   retry: () => connection.dial(),
   join,
@@ -61,17 +67,23 @@ const view = new View({
 
 // --- connection ----------------------------------------------------------------------------------------------
 
-function connectionState({ state, retryAt }) {
+function connectionState({ state, retryAt, reason }) {
   clearInterval(countdown);
   if (state === 'connecting') {
     view.status('connecting', 'Connecting…');
   } else if (state === 'open') {
     connected = true;
-    if (wanted) signIn();
-    else view.status('online', 'Connected');
+    begin();
   } else {
     setSignedIn(false);
     for (const room of rooms.all) room.joined = false;
+    // A login that has ended may be why there is no connection.
+    if (account.username) learnAccount();
+    if (state === 'ended') {
+      view.status('ended', reason);
+      refresh();
+      return;
+    }
     const text = connected ? 'Connection lost' : 'Server not reachable';
     const tick = () => {
       const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
@@ -81,6 +93,19 @@ function connectionState({ state, retryAt }) {
     countdown = setInterval(tick, 500);
     refresh();
   }
+}
+
+/** What a new connection begins with: whoever is logged in is known to the server, a guest has to say a nickname. */
+async function begin() {
+  const { generation } = connection;
+  if (account.username) {
+    // The login may have ended while the connection was away.
+    await learnAccount();
+    if (connection.generation !== generation) return;
+  }
+  if (account.username) takeAccount();
+  else if (wanted) signIn();
+  else view.status('online', 'Connected');
 }
 
 function setSignedIn(value) {
@@ -141,7 +166,7 @@ async function takeRooms() {
 async function reenter(room) {
   const { generation } = connection;
   try {
-    if (!room.direct) await insist(JOIN_WAITS_MS, { action: 'JOIN ROOM', room_id: room.id });
+    if (!room.direct) await insist(JOIN_WAITS_MS, room.joinRequest);
     room.joined = true;
     room.note(GAP_NOTE);
   } catch (failure) {
@@ -166,6 +191,32 @@ async function insist(waits, fields) {
       if (connection.generation !== generation) throw failure;
     }
   }
+}
+
+// --- account -------------------------------------------------------------------------------------------------
+
+async function learnAccount() {
+  const before = account.username;
+  await account.learn();
+  view.loginChoices(account);
+  view.account(account.username);
+  if (!before || account.username) return;
+  nickname = wanted = '';
+  setSignedIn(false);
+  view.showLogin({ title: 'Choose a nickname', nickname: '', error: 'Your login has ended', cancellable: false });
+}
+
+/** The connection brought the login with it, so there is no nickname to claim. */
+async function takeAccount() {
+  nickname = wanted = account.username;
+  view.loginState({});
+  view.showChat(nickname);
+  if (!signedIn) await takeRooms();
+}
+
+async function logOut() {
+  if (await account.logOut()) location.reload();
+  else view.notice('You could not be logged out. Please try again.');
 }
 
 // --- nickname ------------------------------------------------------------------------------------------------
@@ -202,16 +253,30 @@ function join(text) {
   hashRoom = '';
   const id = roomId(text);
   const known = rooms.get(id);
-  if (!id) view.notice('Enter the name of a room');
+  if (!id || id === '@') view.notice('Enter the name of a room, or of a person after an @');
   else if (known?.joined) select(known);
   else if (!known && rooms.full) view.notice(`You are in ${ROOMS_MAX} rooms. Leave one to join another.`);
+  else if (id.startsWith('@')) converse(id);
   else enter(rooms.expect(id));
+}
+
+/** Opens the conversation with one person. Whether there is one of that name the first message shows. */
+function converse(id) {
+  const room = new Room(id);
+  room.joined = true;
+  rooms.list(room);
+  view.notice('');
+  select(room);
 }
 
 async function enter(room) {
   try {
-    await connection.request({ action: 'JOIN ROOM', room_id: room.id });
+    await connection.request(room.joinRequest);
   } catch (failure) {
+    if (PASSWORD_WANTED.includes(failure.message)) {
+      askPassword(room, failure.message);
+      return;
+    }
     // The answer to an earlier attempt was lost, the membership was not.
     if (failure.message !== ALREADY_JOINED) {
       rooms.forget(room);
@@ -224,6 +289,15 @@ async function enter(room) {
   rooms.list(room);
   view.notice('');
   select(room);
+}
+
+async function askPassword(room, failure) {
+  rooms.forget(room);
+  const password = await view.askPassword(room.label, room.password ? failure : '');
+  if (!password || (!rooms.get(room.id) && rooms.full)) return;
+  const again = rooms.expect(room.id);
+  again.password = password;
+  enter(again);
 }
 
 function select(room) {
@@ -335,6 +409,11 @@ async function deliver(room, entry) {
     await connection.request({ action: 'SEND MESSAGE', room_id: room.id, text: entry.text });
     room.unqueue(entry);
     view.notice('');
+    // Rooms send the sender's copy, people do not.
+    if (room.direct) {
+      room.add({ author: nickname, text: entry.text, own: true });
+      refresh();
+    }
   } catch (failure) {
     // Its copy may have come back from the room although the answer did not.
     if (!room.outbox.includes(entry)) return;
@@ -367,7 +446,14 @@ document.addEventListener('visibilitychange', () => {
   refresh();
 });
 
+if (!location.hash) {
+  const hash = rememberedRoom();
+  if (hash) history.replaceState(null, '', hash);
+  hashRoom = roomFromHash();
+}
 view.room(null);
 view.joinText = hashRoom && `#${hashRoom}`;
 view.showLogin({ title: 'Choose a nickname', nickname: remembered(), cancellable: false });
-connection.dial();
+await learnAccount();
+if (account.required && !account.username) view.status('idle', LOGIN_NEEDED);
+else connection.dial();

@@ -44,7 +44,7 @@ export class View {
   #pinned = true;
   #height = 0;
 
-  /** @param on handlers: login, cancelLogin, rename, retry, join, select, leave, rejoin, draft, send, resend, edit, discard */
+  /** @param on handlers: login, cancelLogin, leaveForProvider, rename, logOut, retry, join, select, leave, rejoin, draft, send, resend, edit, discard */
   constructor(on) {
     this.#on = on;
     const submit = (id, handle) =>
@@ -58,6 +58,8 @@ export class View {
     submit('composer-form', () => on.send($('composer').value));
     click('login-cancel', () => on.cancelLogin());
     click('rename', () => on.rename());
+    click('logout', () => on.logOut());
+    click('providers', () => on.leaveForProvider());
     click('retry', () => on.retry());
     click('leave', () => on.leave());
     click('rejoin', () => on.rejoin());
@@ -108,6 +110,27 @@ export class View {
     $('login').disabled = busy;
   }
 
+  /** Offers the providers, and the form for guests unless they are refused. */
+  loginChoices({ providers, required }) {
+    const items = providers.map(({ name, label }) => {
+      const item = element('li');
+      const link = element('a', '', `Log in with ${label}`);
+      link.href = `/auth/${encodeURIComponent(name)}`;
+      item.append(link);
+      return item;
+    });
+    $('providers').replaceChildren(...items);
+    $('providers-card').hidden = items.length === 0;
+    $('login-form').hidden = required;
+  }
+
+  /** Shows whose account it is, in place of the nickname that a guest may change; empty for a guest. */
+  account(username) {
+    setText($('account'), username);
+    $('account-box').hidden = username === '';
+    $('rename').hidden = username !== '';
+  }
+
   showChat(nickname) {
     $('me').textContent = nickname;
     if (document.body.dataset.view === 'chat') return;
@@ -121,7 +144,8 @@ export class View {
     $('status').dataset.state = state;
     setText($('status-text'), text);
     setText($('status-detail'), detail);
-    $('retry').hidden = state !== 'offline';
+    $('retry').hidden = state !== 'offline' && state !== 'ended';
+    setText($('retry'), state === 'ended' ? 'Connect here' : 'Retry now');
   }
 
   notice(text) {
@@ -138,6 +162,20 @@ export class View {
   }
 
   // --- rooms -----------------------------------------------------------------------------------------------
+
+  /** Resolves with the password, or with nothing when the user would rather not. */
+  askPassword(label, error) {
+    const dialog = $('password-dialog');
+    setText($('password-room'), label);
+    setText($('password-error'), error);
+    $('password').value = '';
+    dialog.returnValue = '';
+    // A room asked for meanwhile takes the dialog over.
+    if (!dialog.open) dialog.showModal();
+    return new Promise((answer) => {
+      dialog.onclose = () => answer(dialog.returnValue === 'enter' ? $('password').value : '');
+    });
+  }
 
   get joinText() {
     return $('room').value;

@@ -31,6 +31,8 @@ impl Outbound {
             .redirect(redirect::Policy::none())
             .timeout(REQUEST_LIMIT)
             .connect_timeout(REQUEST_LIMIT)
+            // Logins are rare, and a kept connection that the provider is just closing would cost one its code.
+            .pool_max_idle_per_host(0)
             .user_agent(concat!("crosstalk/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self(client))
@@ -70,4 +72,46 @@ fn chain(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What comes of a request to a server that answers this.
+    async fn answered(answer: Vec<u8>) -> Result<HttpResponse, OutboundError> {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", server.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = server.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            // The client may have had enough before the end.
+            let _ = stream.write_all(&answer).await;
+        });
+        let request = oauth2::http::Request::get(url).body(Vec::new()).unwrap();
+        let result = Outbound::new().unwrap().send(request).await;
+        serving.abort();
+        result
+    }
+
+    #[tokio::test]
+    async fn a_redirect_leads_nowhere() {
+        let answer =
+            answered(b"HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n".to_vec()).await.unwrap();
+        assert_eq!(answer.status(), 302);
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_cut_off() {
+        let head = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+        assert_eq!(
+            answered([head.clone(), vec![b' '; BODY_MAX_BYTES]].concat()).await.unwrap().body().len(),
+            BODY_MAX_BYTES
+        );
+        let result = answered([head, vec![b' '; BODY_MAX_BYTES + 1]].concat()).await;
+        assert!(matches!(result, Err(OutboundError::TooLong)), "{result:?}");
+    }
 }

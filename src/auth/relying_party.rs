@@ -150,3 +150,39 @@ fn callback(public_url: &Url, provider: &str) -> Url {
     url.set_path(&format!("/auth/{provider}/callback"));
     url
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_so_many_exchanges_are_under_way_at_a_time() {
+        // Accepts and never answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = ProviderSettings {
+            name: "silent".into(),
+            label: "Silent".into(),
+            client_id: "x".into(),
+            client_secret: String::new(),
+            scopes: Vec::new(),
+            kind: ProviderKind::Oidc { issuer: format!("http://{}", silent.local_addr().unwrap()) },
+        };
+        let public_url = Url::parse("http://127.0.0.1").unwrap();
+        let party = RelyingParty::new(&public_url, vec![settings], &Clock::manual(), Entropy::seeded(1)).unwrap();
+        let party = Arc::new(party);
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..EXCHANGES_MAX {
+            let party = party.clone();
+            waiting.spawn(async move { party.begin("silent").await.is_some() });
+        }
+        while party.exchanges.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(party.begin("silent").await, Some(Err(ProviderFault::Busy))));
+        waiting.shutdown().await;
+        assert_eq!(party.exchanges.available_permits(), EXCHANGES_MAX, "given up, their places are free");
+        assert!(party.begin("nowhere").await.is_none());
+    }
+}

@@ -22,6 +22,7 @@ const ASSETS: &[Asset] = assets! {
     "/style.css" "text/css; charset=utf-8" "style.css";
     "/app.js" "text/javascript; charset=utf-8" "app.js";
     "/connection.js" "text/javascript; charset=utf-8" "connection.js";
+    "/login.js" "text/javascript; charset=utf-8" "login.js";
     "/rooms.js" "text/javascript; charset=utf-8" "rooms.js";
     "/view.js" "text/javascript; charset=utf-8" "view.js";
     "/favicon.svg" "image/svg+xml" "favicon.svg";

@@ -43,6 +43,11 @@ impl Sessions {
         self.shard(session).lock().remove(&session);
     }
 
+    /// The format in which the session is told things.
+    pub fn format(&self, session: SessionId) -> Option<WireFormat> {
+        self.shard(session).lock().get(&session).map(|seat| seat.format)
+    }
+
     /// From now on the session is told things in this format.
     pub fn set_format(&self, session: SessionId, format: WireFormat) {
         if let Some(seat) = self.shard(session).lock().get_mut(&session) {

@@ -126,6 +126,17 @@ impl Chat {
     /// A session's dialect is known: from now on it can be reached, and hears what its dialect hears everywhere.
     pub async fn arrive(&self, who: &Participant, format: WireFormat) {
         self.sessions.seat(who.id, Seat { mailbox: who.mailbox.clone(), format, login: None });
+        if !self.is_barred(who) {
+            self.enter_lobby(who, format).await;
+        }
+    }
+
+    /// Whether it may do nothing but log in.
+    fn is_barred(&self, who: &Participant) -> bool {
+        self.limits.require_login && who.login.is_none()
+    }
+
+    async fn enter_lobby(&self, who: &Participant, format: WireFormat) {
         if !who.conduct.in_lobby {
             return;
         }
@@ -193,11 +204,10 @@ impl Chat {
     /// Before a login, where one is needed, nothing but the login is possible.
     fn may_ask(&self, who: &Participant, command: &Command) -> Result<(), Refusal> {
         let nameless = who.conduct.login_first && who.name.is_none();
-        let barred_guest = self.limits.require_login && who.login.is_none();
         match command {
             Command::Hello { .. } | Command::Login { token: Some(_), .. } => Ok(()),
-            Command::Login { .. } if !barred_guest => Ok(()),
-            _ if nameless || barred_guest => Err(Refusal::LoginRequired),
+            Command::Login { .. } if !self.is_barred(who) => Ok(()),
+            _ if nameless || self.is_barred(who) => Err(Refusal::LoginRequired),
             _ => Ok(()),
         }
     }

@@ -81,7 +81,11 @@ impl Chat {
                 return Err(refusal);
             }
         };
+        let was_barred = self.is_barred(who);
         who.login = Some(Box::new(login));
+        if let (true, Some(format)) = (was_barred, self.sessions.format(who.id)) {
+            self.enter_lobby(who, format).await;
+        }
         if let Some(older) = from {
             self.supersede(older).await;
         }

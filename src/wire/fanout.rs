@@ -15,7 +15,8 @@ pub struct WireFormat {
     pub framing: FramingKind,
 }
 
-const FORMS: usize = 6;
+/// One more than the last of them.
+const FORMS: usize = EventForm::Pychat as usize + 1;
 const FRAMINGS: usize = 2;
 
 impl WireFormat {

@@ -8,6 +8,7 @@ mod artefacts;
 mod backends;
 mod direction;
 mod doubts;
+mod gate;
 mod service;
 mod support;
 mod traces;

@@ -12,6 +12,7 @@ mod gaps;
 mod history;
 mod limits;
 mod listeners;
+mod login;
 mod node_death;
 mod process;
 mod rubbish;

@@ -5,12 +5,15 @@ pub mod client;
 pub mod dialect;
 pub mod http;
 pub mod node;
+pub mod oidc;
+pub mod page;
 pub mod ports;
 pub mod process;
 pub mod random;
 pub mod redis;
 pub mod talk;
 pub mod transcript;
+pub mod visitor;
 
 use std::time::{Duration, Instant};
 
