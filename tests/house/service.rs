@@ -344,4 +344,5 @@ async fn where_a_login_is_required_guests_can_do_nothing_else() {
     assert_eq!(logged_in, Ok(Reply::LoggedIn { nickname: nickname("alice") }));
     bench.create(&mut guest, "red", AccessType::Permission).await.unwrap();
     bench.join(&mut guest, "red").await.unwrap();
+    guest.is_shown(&["create", "red"]).await;
 }
