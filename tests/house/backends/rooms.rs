@@ -714,6 +714,8 @@ async fn what_crashes_leave_in_the_list_on_redis_is_passed_over_and_mended() {
     }
     assert_eq!(node.listed(None, 1).await, ["red"]);
     assert_eq!(node.listed(Some("a"), 10).await, ["red"]);
+    assert_eq!(node.destroy(&room("a"), &actor(1, "alice"), None).await, Err(RoomFault::Unknown));
+    assert_eq!(server.list(&["ZRANGE", "t:rooms", "0", "-1"]), ["b", "c", "red"], "whoever tries again settles it");
     // Created and not put onto it yet.
     server.query(&["ZREM", "t:rooms", "red"]);
     assert_eq!(node.listed(None, 10).await, [] as [&str; 0]);
