@@ -108,6 +108,9 @@ fn check_provider(name: &str, provider: &LoginProvider) -> Result<(), ConfigErro
     if matches!(name, "username" | "renew" | "logout") {
         return wrong(&format!("auth.providers.{name}"), "this name is taken by a page of the login itself");
     }
+    if name == "token" {
+        return wrong(&format!("auth.providers.{name}"), "this name is taken by accounts that exist by a token alone");
+    }
     if provider.client_id.is_empty() {
         return wrong(&key("client_id"), "is needed");
     }

@@ -393,4 +393,38 @@ mod tests {
         mailbox.close(CloseReason::Restart);
         assert!(!mailbox.until_roomy().await);
     }
+
+    #[tokio::test]
+    async fn a_session_is_called_for_once_for_all_rooms_that_it_is_out_of() {
+        let mailbox = Arc::new(mailbox(100));
+        let calling = tokio::spawn({
+            let mailbox = mailbox.clone();
+            async move { mailbox.until_called().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!calling.is_finished());
+        mailbox.put_out(red());
+        assert_eq!(calling.await.unwrap(), Call::PutOut(vec![red()]));
+        assert!(!mailbox.is_put_out_of(&red()), "it has been told");
+        let blue = RoomId::parse("blue").unwrap();
+        mailbox.put_out(red());
+        mailbox.put_out(blue.clone());
+        assert!(mailbox.is_put_out_of(&blue));
+        assert_eq!(mailbox.until_called().await, Call::PutOut(vec![red(), blue]));
+        mailbox.put_out(red());
+        assert_eq!(mailbox.take_put_out(), [red()]);
+        assert_eq!(mailbox.take_put_out(), []);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_session_comes_before_all_else() {
+        let mailbox = mailbox(100);
+        assert!(mailbox.notice("before".into()));
+        mailbox.put_out(red());
+        mailbox.close(CloseReason::Superseded);
+        mailbox.close(CloseReason::Restart);
+        assert_eq!(mailbox.until_called().await, Call::Close(CloseReason::Superseded), "the first reason counts");
+        assert!(!mailbox.notice("after".into()), "who is ending is told nothing more");
+        assert_eq!(taken(&mailbox), ["before"]);
+    }
 }

@@ -29,7 +29,10 @@ macro_rules! clauses {
 }
 
 mod accounts;
+mod claims;
 mod cluster;
+mod post;
+mod rooms;
 mod single;
 
 use std::sync::Arc;
@@ -46,7 +49,7 @@ use crosstalk::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, NodeId
 use crosstalk::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::redis::Redis as Server;
+use crate::support::redis::{Redis as Server, Reply};
 
 /// Events kept per room in these tests.
 const KEPT: u64 = 20;
@@ -57,27 +60,39 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// One node's end of a backend.
 struct Node {
     backend: Backend,
+    id: NodeId,
     inbound: Inbound,
     clock: Clock,
+    metrics: Arc<Metrics>,
     _running: tokio_util::sync::DropGuard,
 }
 
 fn embedded(dir: Option<&std::path::Path>) -> Node {
+    embedded_with(dir, KEPT_ROOMS)
+}
+
+fn embedded_with(dir: Option<&std::path::Path>, kept_rooms: u64) -> Node {
     let clock = Clock::manual();
-    let (sender, receiver) = inbound(1 << 20, Arc::new(Metrics::new()));
-    let retention = Retention { count: KEPT, age_us: 3_600_000_000, rooms: 10, kept_rooms: KEPT_ROOMS };
+    let metrics = Arc::new(Metrics::new());
+    let (sender, receiver) = inbound(1 << 20, metrics.clone());
+    let retention = Retention { count: KEPT, age_us: 3_600_000_000, rooms: 10, kept_rooms };
     let backend = Arc::new(Embedded::open(dir, retention, sender, clock.clone(), Entropy::system()).unwrap());
     let running = CancellationToken::new().drop_guard();
-    Node { backend: Backend::of(backend), inbound: receiver, clock, _running: running }
+    let id = NodeId::from_random(1);
+    Node { backend: Backend::of(backend), id, inbound: receiver, clock, metrics, _running: running }
+}
+
+async fn redis(server: &Server) -> Node {
+    redis_with(server, |_| {}).await
 }
 
 /// The clock stands still unless a test moves it: no lease runs out because a machine is slow.
-async fn redis(server: &Server) -> Node {
+async fn redis_with(server: &Server, change: impl FnOnce(&mut Settings)) -> Node {
     let clock = Clock::manual();
     let metrics = Arc::new(Metrics::new());
     let (sender, receiver) = inbound(1 << 20, metrics.clone());
     let id = NodeId::from_random(Entropy::system().bits());
-    let settings = Settings {
+    let mut settings = Settings {
         url: server.url(),
         key_prefix: "t:".into(),
         pool_size: 4,
@@ -91,11 +106,12 @@ async fn redis(server: &Server) -> Node {
         id,
         node: "test".into(),
     };
+    change(&mut settings);
     let stop = CancellationToken::new();
-    let backend =
-        Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics, stop.clone()).await.unwrap();
+    let connecting = Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics.clone(), stop.clone());
+    let backend = Arc::new(connecting.await.unwrap());
     assert_eq!(backend.renew().await, Ok(Lease::Renewed));
-    Node { backend: Backend::of(Arc::new(backend)), inbound: receiver, clock, _running: stop.drop_guard() }
+    Node { backend: Backend::of(backend), id, inbound: receiver, clock, metrics, _running: stop.drop_guard() }
 }
 
 impl Node {

@@ -9,5 +9,6 @@ mod backends;
 mod direction;
 mod doubts;
 mod gate;
+mod service;
 mod support;
 mod traces;

@@ -145,10 +145,11 @@ impl State {
         for (room, former) in before {
             match former {
                 Some(Before { row, kept, members }) => {
-                    if let Some(known) = self.rooms.get_mut(&room) {
-                        (known.row, known.kept) = (row, kept);
-                        known.members.extend(members.unwrap_or_default());
-                    }
+                    // It may have been forgotten.
+                    let blank = || Room { row, members: HashSet::new(), kept: None };
+                    let known = self.rooms.entry(room).or_insert_with(blank);
+                    (known.row, known.kept) = (row, kept);
+                    known.members.extend(members.unwrap_or_default());
                 }
                 None => {
                     self.rooms.remove(&room);
@@ -543,3 +544,6 @@ impl State {
         self.accounts.tidy(now_us / 1_000_000, batch)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,14 @@ impl Store {
         Ok(store)
     }
 
+    /// A store on a test's own disk.
+    #[cfg(test)]
+    pub fn on(disk: impl redb::StorageBackend) -> Result<Self, BackendError> {
+        let store = Self { database: Builder::new().create_with_backend(disk).map_err(failed)? };
+        store.check_format()?;
+        Ok(store)
+    }
+
     fn check_format(&self) -> Result<(), BackendError> {
         let transaction = self.database.begin_write().map_err(failed)?;
         {

@@ -3,7 +3,7 @@
 //! A room is in one slot, the list of all kept rooms in another. The room is changed first; then the list is written, and
 //! looked at once more against the room, so that of a creation and a destruction at the same time the later one stands. A
 //! crash in between leaves a room unlisted, which the next creation under its name mends, or an entry of a room that is
-//! gone, which lists pass over.
+//! gone, which lists pass over and the next creation or destruction under its name settles.
 
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
@@ -56,12 +56,9 @@ impl Rooms for Redis {
         let mut connection = self.pooled().await?;
         let listed: u64 =
             self.timed(redis::cmd("ZCARD").arg(self.keys.kept_rooms()).query_async(&mut *connection)).await?;
-        if listed >= self.settings.kept_rooms {
-            return Ok(Creation::TooMany);
-        }
         let mut call = self.scripts.create.prepare_invoke();
         call.key(self.keys.room(room)).key(self.keys.room_log(room)).key(self.keys.room_members(room));
-        call.arg(self.fresh_epoch());
+        call.arg(self.fresh_epoch()).arg(u8::from(listed >= self.settings.kept_rooms));
         for (field, value) in fields(record) {
             call.arg(field).arg(value);
         }
@@ -69,7 +66,11 @@ impl Rooms for Redis {
         if created >= 0 {
             self.list_truly(room, &mut connection).await?;
         }
-        Ok(if created == 1 { Creation::Done } else { Creation::Exists })
+        Ok(match created {
+            1 => Creation::Done,
+            -2 => Creation::TooMany,
+            _ => Creation::Exists,
+        })
     }
 
     async fn destroy(
@@ -83,7 +84,8 @@ impl Rooms for Redis {
         let mut call = self.membership_call(&self.scripts.destroy, room, &event);
         call.arg(account.map_or("", Nickname::as_str)).arg(self.settings.history_age.as_millis() as u64);
         let word: String = self.timed(call.invoke_async(&mut *connection)).await?;
-        if word == "done" {
+        // Unknown is what one is told who tries again after a destruction that got no further than the room.
+        if matches!(word.as_str(), "done" | "unknown") {
             self.list_truly(room, &mut connection).await?;
         }
         verdict(&word)

@@ -125,6 +125,22 @@ fn providers_that_cannot_work_are_refused_with_the_key() {
     }
 }
 
+/// The name is part of every identity, and a path: what is taken in either would let one pass for the other.
+#[test]
+fn a_provider_cannot_have_a_name_that_is_taken() {
+    for name in ["username", "renew", "logout", "token"] {
+        let (issuer, client) = (format!("auth.providers.{name}.issuer"), format!("auth.providers.{name}.client_id"));
+        let pairs = [
+            ("auth.token_key", KEY),
+            ("auth.public_url", "https://chat.example.org"),
+            (issuer.as_str(), "https://idp.example"),
+            (client.as_str(), "x"),
+        ];
+        let error = load(&sets(&pairs), variables(&[])).unwrap_err().to_string();
+        assert!(error.contains(&format!("auth.providers.{name}")) && error.contains("taken"), "{error}");
+    }
+}
+
 #[test]
 fn the_default_file_reads_as_the_defaults() {
     let dir = tempfile::tempdir().unwrap();

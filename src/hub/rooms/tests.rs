@@ -172,3 +172,123 @@ async fn a_new_epoch_goes_on_and_lets_nobody_wait() {
     assert_eq!(bodies(&one).await[1..], ["m1"]);
     assert_eq!(bodies(&two).await, ["m1"], "its own join may have been in the hole");
 }
+
+fn destroyed(session: u128, offset: u64) -> Envelope {
+    event(session, offset, EventKind::Destroyed { room: RoomId::parse("red").unwrap() })
+}
+
+impl Bench {
+    /// A member that is in, at the position of its join.
+    fn member(&self, session: u128, offset: u64) -> Arc<Mailbox> {
+        let mailbox = self.enter(session);
+        self.deliver(&event(session, offset, EventKind::Joined));
+        mailbox
+    }
+
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.0.lock())
+    }
+}
+
+#[tokio::test]
+async fn a_destroyed_room_puts_out_who_is_in_and_lets_go_who_is_leaving() {
+    let bench = bench();
+    let (one, two) = (bench.member(1, 1), bench.member(2, 2));
+    let Departure::Pending(leaving) = bench.hub.remove_after(&bench.room, SessionId::from_u128(2), at(9)) else {
+        panic!("its leaving was still to come")
+    };
+    let joining = bench.enter(3);
+    bench.deliver(&destroyed(1, 3));
+    assert_eq!(one.take_put_out(), [RoomId::parse("red").unwrap()]);
+    assert_eq!((two.take_put_out(), joining.take_put_out()), (vec![], vec![]), "who was not in is not put out");
+    assert!(leaving.await.is_err(), "nothing is left to wait for");
+    // Who was joining joins the next life, and is alone there.
+    bench.deliver(&event(3, 4, EventKind::Joined));
+    assert_eq!(bench.deliver(&said(3, 5)), Delivered::To(1));
+    assert_eq!(bodies(&joining).await, ["User Anonymous has joined the room", "m5"]);
+    assert_eq!(
+        bodies(&one).await.last().unwrap(),
+        "User Anonymous has joined the room",
+        "of two; and nothing after it"
+    );
+}
+
+#[test]
+fn a_destroyed_room_that_nobody_joins_is_no_longer_wanted() {
+    let bench = bench();
+    let one = bench.member(1, 1);
+    bench.hub.confirm(&bench.room);
+    assert!(!one.is_put_out_of(&bench.room));
+    bench.deliver(&destroyed(2, 2));
+    assert!(one.is_put_out_of(&bench.room));
+    assert_eq!(bench.calls(), ["+red", "-red"]);
+    assert_eq!((bench.hub.rooms(), bench.metrics.rooms.get()), (vec![], 0));
+    assert_eq!(bench.deliver(&said(2, 3)), Delivered::Ignored);
+}
+
+#[test]
+fn news_of_another_rooms_end_puts_nobody_out() {
+    let bench = bench();
+    let one = bench.member(1, 1);
+    let elsewhere = EventKind::Destroyed { room: RoomId::parse("blue").unwrap() };
+    bench.deliver(&event(1, 2, elsewhere));
+    assert_eq!(one.take_put_out(), []);
+    assert_eq!(bench.deliver(&said(1, 3)), Delivered::To(1));
+}
+
+#[tokio::test]
+async fn a_room_whose_end_was_missed_puts_out_when_it_is_caught_up() {
+    let bench = bench();
+    let (one, two) = (bench.member(1, 1), bench.member(2, 2));
+    assert_eq!(bench.deliver(&said(3, 6)), Delivered::CatchUpFrom(at(2)));
+    let missed = [said(1, 3), destroyed(2, 4), event(3, 5, EventKind::Joined), said(3, 6)];
+    assert_eq!(bench.hub.caught_up(&bench.room, &missed, None), None);
+    for mailbox in [&one, &two] {
+        assert_eq!(mailbox.take_put_out(), [RoomId::parse("red").unwrap()]);
+        assert_eq!(bodies(mailbox).await.last().unwrap(), "m3", "what the next life says is not theirs");
+    }
+    assert_eq!(bench.calls(), ["+red", "+red", "-red"], "it was asked for until it was confirmed");
+    assert!(bench.hub.rooms().is_empty());
+}
+
+#[tokio::test]
+async fn a_listener_hears_everything_without_having_joined() {
+    let bench = bench();
+    let mailbox = Arc::new(Mailbox::new(10_000, bench.metrics.clone()));
+    let format = WireFormat { form: EventForm::Pychat, framing: FramingKind::Lines };
+    let member = LocalMember { session: SessionId::from_u128(9), mailbox: mailbox.clone(), format, sees_own_leaving: false };
+    let arrival = bench.hub.listen(&bench.room, member);
+    assert!(arrival.ready.is_some(), "the first one has the traffic sent");
+    bench.hub.confirm(&bench.room);
+    assert_eq!(bench.deliver(&said(1, 7)), Delivered::To(1), "the first event heard is the beginning");
+    assert_eq!(bench.deliver(&said(9, 8)), Delivered::To(1));
+    assert_eq!(mailbox.own_seen(), 1, "its own message passed");
+    bench.hub.remove(&bench.room, SessionId::from_u128(9));
+    assert_eq!(bodies(&mailbox).await, ["m7", "m8"]);
+    assert_eq!(bench.calls(), ["+red", "-red"]);
+}
+
+/// What is told in the lobby about rooms answers no request there, so nobody waits for it.
+#[test]
+fn the_coming_and_going_of_rooms_is_nobodys_own_event() {
+    let bench = bench();
+    let one = bench.member(1, 1);
+    let seen = one.own_seen();
+    bench.deliver(&event(1, 2, EventKind::Created { room: RoomId::parse("blue").unwrap() }));
+    bench.deliver(&destroyed(1, 3));
+    assert_eq!(one.own_seen(), seen);
+}
+
+#[test]
+fn nothing_after_the_position_where_listening_began_is_missed() {
+    let bench = bench();
+    bench.hub.begin_after(&bench.room, at(4));
+    assert_eq!(bench.hub.epoch(&bench.room), None, "there is no such room here");
+    bench.enter(1);
+    bench.hub.begin_after(&bench.room, at(4));
+    assert_eq!(bench.hub.epoch(&bench.room), Some(Epoch::new(1)));
+    assert_eq!(bench.deliver(&said(2, 6)), Delivered::CatchUpFrom(at(4)), "5 was not heard");
+    bench.hub.caught_up(&bench.room, &[said(2, 5), said(2, 6)], None);
+    bench.hub.begin_after(&bench.room, at(9));
+    assert_eq!(bench.deliver(&said(2, 7)), Delivered::To(0), "once something was delivered it moves nothing");
+}

@@ -1,6 +1,7 @@
 //! Clauses about several nodes, leases and lost data: Redis only.
 
 use crosstalk::backend::{Lease, Swept};
+use crosstalk::chat::{AccessType, RoomRecord};
 
 use super::*;
 
@@ -206,4 +207,44 @@ async fn a_server_that_cannot_be_used_is_refused_with_the_setting() {
         let error = refused.err().expect("it cannot be used").to_string();
         assert!(error.contains(told), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_nodes_guests_no_longer_wait_for_permission() {
+    let server = Server::start();
+    let red = room("red");
+    let record = RoomRecord { owner: Some(nickname("olga")), access: AccessType::Permission, ..RoomRecord::default() };
+    let dead = redis(&server).await;
+    dead.create(&red, &record).await;
+    let account = Ticket { account: Some(nickname("mia")), ..Ticket::default() };
+    dead.knock(&red, &actor(1, "gus"), &Ticket::default()).await.unwrap_err();
+    dead.knock(&red, &actor(2, "mia"), &account).await.unwrap_err();
+    let lease = only_lease(&server);
+    let survivor = redis(&server).await;
+    drop(dead);
+    expire(&server, &lease);
+    outlast_a_lease(&survivor).await;
+    assert_eq!(survivor.backend.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 0 }));
+    let view = survivor.backend.rooms.view(&red).await.unwrap().expect("the room is kept");
+    let waiting: Vec<&str> = view.applicants.iter().map(|applicant| applicant.identifier.as_str()).collect();
+    assert_eq!(waiting, ["mia"], "an account's wish outlives its session");
+    assert_eq!(survivor.backend.broker.history(&red).await, Ok(Vec::new()), "nobody was in, so nobody left");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_nodes_members_leave_a_kept_room_in_being() {
+    let server = Server::start();
+    let red = room("red");
+    let dead = redis(&server).await;
+    dead.create(&red, &RoomRecord::default()).await;
+    dead.enter(&red, &actor(1, "alice")).await;
+    let lease = only_lease(&server);
+    let survivor = redis(&server).await;
+    drop(dead);
+    expire(&server, &lease);
+    outlast_a_lease(&survivor).await;
+    assert_eq!(survivor.backend.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 1 }));
+    let listed = survivor.backend.rooms.list(None, 10).await.unwrap();
+    assert_eq!((listed.len(), listed[0].members), (1, 0));
+    assert_eq!(server.number(&["TTL", "t:room:{red}"]), -1);
 }

@@ -1,0 +1,348 @@
+//! The use cases from outside: what becomes of sessions by the doing of others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crosstalk::ambient::{Clock, Entropy};
+use crosstalk::auth::{TokenSettings, Tokens};
+use crosstalk::backend::embedded::{Embedded, Retention};
+use crosstalk::backend::{Backend, BackendError, Broker, CatchUp, Heard, InboundSender, Publisher, inbound};
+use crosstalk::chat::{
+    AccessType, CloseReason, Command, Conduct, Envelope, Event, Login, LoginId, Nickname, Position, Refusal, Reply,
+    Revocation, RoomId, RoomRef, RoomWishes, SessionId,
+};
+use crosstalk::hub::{Call, Mailbox, Outgoing, WireFormat};
+use crosstalk::service::{Accounts, Chat, ChatLimits, Participant, PasswordSettings, Passwords, dispatch};
+use crosstalk::telemetry::{Metrics, Tracer};
+use crosstalk::wire::{EventForm, FramingKind};
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::DEADLINE;
+
+/// A broker that, when told to, does not take what is for the lobby.
+struct Hoarse {
+    inner: Arc<Embedded>,
+    hoarse: AtomicBool,
+}
+
+#[async_trait]
+impl Broker for Hoarse {
+    async fn publish(
+        &self,
+        room: &RoomId,
+        event: &Event,
+        publisher: Publisher,
+    ) -> Result<Option<Position>, BackendError> {
+        if *room == RoomId::lobby() && self.hoarse.load(Ordering::Relaxed) {
+            return Err(BackendError::Unavailable("the lobby hears nothing".into()));
+        }
+        self.inner.publish(room, event, publisher).await
+    }
+
+    fn subscribe(&self, room: &RoomId) -> oneshot::Receiver<bool> {
+        self.inner.subscribe(room)
+    }
+
+    fn unsubscribe(&self, room: &RoomId) {
+        self.inner.unsubscribe(room);
+    }
+
+    async fn catch_up(&self, room: &RoomId, last: Position) -> Result<CatchUp, BackendError> {
+        self.inner.catch_up(room, last).await
+    }
+
+    async fn history(&self, room: &RoomId) -> Result<Vec<Envelope>, BackendError> {
+        self.inner.history(room).await
+    }
+
+    async fn barrier(&self) -> Result<(), BackendError> {
+        self.inner.barrier().await
+    }
+
+    fn hears(&self) -> bool {
+        self.inner.hears()
+    }
+}
+
+/// One node's chat, with its events dispatched.
+struct Bench {
+    chat: Arc<Chat>,
+    backend: Backend,
+    broker: Arc<Hoarse>,
+    heard: InboundSender,
+    tokens: Arc<Tokens>,
+    metrics: Arc<Metrics>,
+    _running: DropGuard,
+}
+
+struct Guest {
+    who: Participant,
+    mailbox: Arc<Mailbox>,
+}
+
+const FORMAT: WireFormat = WireFormat { form: EventForm::SimpleExtended, framing: FramingKind::Lines };
+const CONDUCT: Conduct = Conduct {
+    login_first: false,
+    login_once: false,
+    login_tolerates_clash: false,
+    join_creates: false,
+    in_lobby: true,
+    single_room: false,
+    sees_own_leaving: false,
+    in_step: false,
+};
+
+fn bench(require_login: bool) -> Bench {
+    let metrics = Arc::new(Metrics::new());
+    let (clock, entropy) = (Clock::manual(), Entropy::seeded(1));
+    let (heard, receiver) = inbound(1 << 20, metrics.clone());
+    let retention = Retention { count: 10, age_us: i64::MAX, rooms: 100, kept_rooms: 100 };
+    let inner = Arc::new(Embedded::open(None, retention, heard.clone(), clock.clone(), entropy.clone()).unwrap());
+    let broker = Arc::new(Hoarse { inner: inner.clone(), hoarse: AtomicBool::new(false) });
+    let backend = Backend { broker: broker.clone(), ..Backend::of(inner) };
+    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, require_login };
+    let settings = PasswordSettings { memory_kib: 8, iterations: 1, lanes: 1, at_once: 1, queue: 1 };
+    let passwords = Passwords::new(settings, entropy.clone(), metrics.clone()).unwrap();
+    let token_settings = TokenSettings {
+        key: b"a key of the test's own, long enough".to_vec(),
+        former_keys: Vec::new(),
+        issuer: "test".into(),
+        token_lasts: Duration::from_secs(600),
+        login_lasts: Duration::from_secs(6_000),
+    };
+    let tokens = Arc::new(Tokens::new(&token_settings, clock.clone(), entropy));
+    let chat =
+        Chat::new(backend.clone(), limits, passwords, Some(tokens.clone()), clock, Tracer::off(), metrics.clone());
+    let chat = Arc::new(chat);
+    let stop = CancellationToken::new();
+    tokio::spawn(dispatch(chat.clone(), receiver, stop.clone()));
+    Bench { chat, backend, broker, heard, tokens, metrics, _running: stop.drop_guard() }
+}
+
+fn room(name: &str) -> RoomId {
+    RoomId::parse(name).unwrap()
+}
+
+fn nickname(name: &str) -> Nickname {
+    Nickname::parse(name).unwrap()
+}
+
+fn login(account: &str, id: u128) -> Login {
+    Login { account: nickname(account), id: LoginId(id), began_s: 100, ends_s: 1 << 40 }
+}
+
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, what).await.expect("it happens in time")
+}
+
+impl Bench {
+    async fn arrive(&self, session: u128) -> Guest {
+        let mailbox = Arc::new(Mailbox::new(10_000, self.metrics.clone()));
+        let who = Participant::new(SessionId::from_u128(session), mailbox.clone(), CONDUCT);
+        self.chat.arrive(&who, FORMAT).await;
+        Guest { who, mailbox }
+    }
+
+    /// A session that is logged in.
+    async fn arrive_as(&self, session: u128, account: &str) -> Guest {
+        let mut guest = self.arrive(session).await;
+        self.chat.sign_in(&mut guest.who, login(account, session)).await.unwrap();
+        guest
+    }
+
+    /// Carries a command out as a session does, what comes after its answer included.
+    async fn ask(&self, guest: &mut Guest, command: Command) -> Result<Reply, Refusal> {
+        let outcome = self.chat.carry_out(&mut guest.who, command, FORMAT).await;
+        if let Some(afterwards) = outcome.afterwards {
+            self.chat.settle(&mut guest.who, afterwards).await;
+        }
+        outcome.result
+    }
+
+    async fn create(&self, guest: &mut Guest, name: &str, access: AccessType) -> Result<Reply, Refusal> {
+        let wishes = RoomWishes { access: Some(access), ..RoomWishes::default() };
+        self.ask(guest, Command::Create { room: room(name), wishes }).await
+    }
+
+    async fn join(&self, guest: &mut Guest, name: &str) -> Result<Reply, Refusal> {
+        self.ask(guest, Command::Join { room: room(name), password: None }).await
+    }
+
+    async fn send(&self, guest: &mut Guest, name: &str, text: &str) -> Result<Reply, Refusal> {
+        self.ask(guest, Command::Send { room: RoomRef::Named(room(name)), text: text.into() }).await
+    }
+
+    async fn destroy(&self, guest: &mut Guest, name: &str) -> Result<Reply, Refusal> {
+        self.ask(guest, Command::Destroy { room: room(name) }).await
+    }
+
+    /// Returns when everything told so far is in the mailboxes.
+    async fn dispatched(&self) {
+        in_time(self.backend.broker.barrier()).await.unwrap();
+    }
+
+    async fn members(&self, name: &str) -> u64 {
+        self.backend.presence.members(&room(name)).await.unwrap()
+    }
+
+    async fn applicants(&self, name: &str) -> usize {
+        self.backend.rooms.view(&room(name)).await.unwrap().expect("the room is kept").applicants.len()
+    }
+}
+
+impl Guest {
+    /// Reads until a message holds all these words.
+    async fn is_shown(&self, words: &[&str]) {
+        let reading = async {
+            loop {
+                let Outgoing::Batch(batch) = self.mailbox.outgoing().await else { panic!("{words:?} never came") };
+                let texts = batch.iter().map(|bytes| String::from_utf8_lossy(bytes));
+                if texts.into_iter().any(|text| words.iter().all(|word| text.contains(word))) {
+                    return;
+                }
+            }
+        };
+        in_time(reading).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_put_out_of_a_room_forgets_it() {
+    let bench = bench(false);
+    let (mut olga, mut bob) = (bench.arrive_as(1, "olga").await, bench.arrive(2).await);
+    bench.create(&mut olga, "red", AccessType::Public).await.unwrap();
+    for guest in [&mut olga, &mut bob] {
+        bench.join(guest, "red").await.unwrap();
+    }
+    assert_eq!(bench.destroy(&mut bob, "red").await, Err(Refusal::Forbidden));
+    bench.destroy(&mut olga, "red").await.unwrap();
+    bench.dispatched().await;
+    assert_eq!(bench.send(&mut bob, "red", "still here?").await, Err(Refusal::NotJoined), "the news is on its way");
+    assert!(bench.chat.restore().await);
+    assert_eq!(bench.members("red").await, 0, "nobody is put back into a room that is gone");
+    for guest in [&mut olga, &mut bob] {
+        let Call::PutOut(rooms) = in_time(guest.mailbox.until_called()).await else { panic!("the session goes on") };
+        assert_eq!(rooms, [room("red")]);
+        assert_eq!(bench.chat.heed_put_out(&mut guest.who, rooms.clone()).await, rooms);
+        assert_eq!(bench.chat.heed_put_out(&mut guest.who, rooms).await, [], "once is enough");
+        assert!(!guest.who.is_in_a_room());
+    }
+    assert_eq!(bench.send(&mut bob, "red", "still here?").await, Err(Refusal::RoomNotFound));
+    assert!(bench.chat.restore().await);
+    assert_eq!(bench.members("red").await, 0, "nothing of it is noted any more");
+    bob.is_shown(&["destroy", "red"]).await;
+    bench.create(&mut bob, "red", AccessType::Public).await.unwrap();
+    bench.join(&mut bob, "red").await.unwrap();
+    bench.send(&mut bob, "red", "a new life").await.unwrap();
+    bob.is_shown(&["a new life"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pending_request_ends_with_its_session() {
+    let bench = bench(false);
+    let (mut olga, mut gus, mut gerd) =
+        (bench.arrive_as(1, "olga").await, bench.arrive(2).await, bench.arrive(3).await);
+    assert_eq!(bench.create(&mut gus, "red", AccessType::Permission).await, Err(Refusal::LoginRequired));
+    bench.create(&mut olga, "red", AccessType::Permission).await.unwrap();
+    for guest in [&mut gus, &mut gerd] {
+        assert_eq!(bench.join(guest, "red").await, Err(Refusal::PermissionPending));
+    }
+    olga.is_shown(&["request", &SessionId::from_u128(2).to_string()]).await;
+    assert_eq!(bench.applicants("red").await, 2);
+    let withdrawn = bench.ask(&mut gerd, Command::Leave { room: RoomRef::Named(room("red")) }).await;
+    assert_eq!(withdrawn, Ok(Reply::Left { room: room("red") }));
+    assert_eq!(bench.applicants("red").await, 1, "who asks may think better of it");
+    bench.chat.depart(gus.who).await;
+    assert_eq!(bench.applicants("red").await, 0);
+    assert_eq!(bench.metrics.debts.get(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_announcement_that_failed_is_made_later() {
+    let bench = bench(false);
+    let (mut olga, watcher) = (bench.arrive_as(1, "olga").await, bench.arrive(2).await);
+    bench.broker.hoarse.store(true, Ordering::Relaxed);
+    let created = bench.create(&mut olga, "red", AccessType::Public).await;
+    assert_eq!(created, Ok(Reply::Created { room: room("red") }), "the room is there");
+    assert_eq!(bench.metrics.debts.get(), 1);
+    bench.chat.pay_debts().await;
+    assert_eq!(bench.metrics.debts.get(), 1, "not yet");
+    bench.broker.hoarse.store(false, Ordering::Relaxed);
+    bench.chat.pay_debts().await;
+    assert_eq!(bench.metrics.debts.get(), 0);
+    watcher.is_shown(&["create", "red"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_login_ends_its_sessions() {
+    let bench = bench(false);
+    let accounts = Accounts::new(bench.backend.directory.clone(), bench.backend.post.clone());
+    let (alice, bob) = (bench.arrive_as(1, "alice").await, bench.arrive_as(2, "bob").await);
+    accounts.revoke(&nickname("alice"), Revocation::One { id: LoginId(1), ends_s: 1 << 40 }).await.unwrap();
+    assert_eq!(in_time(alice.mailbox.until_closed()).await, CloseReason::LoggedOut);
+    assert_eq!(bob.mailbox.closed(), None);
+    let mut again = bench.arrive(3).await;
+    assert_eq!(bench.chat.sign_in(&mut again.who, login("alice", 1)).await, Err(Refusal::TokenInvalid));
+    bench.chat.sign_in(&mut again.who, login("alice", 3)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_revoked_while_the_node_did_not_hear_is_found_out() {
+    let bench = bench(false);
+    let (alice, bob, gus) = (bench.arrive_as(1, "alice").await, bench.arrive_as(2, "bob").await, bench.arrive(3).await);
+    // Kept, and never told here.
+    let everything = Revocation::BegunUntil(100);
+    bench.backend.directory.revoke(&nickname("alice"), everything).await.unwrap();
+    bench.dispatched().await;
+    assert_eq!(alice.mailbox.closed(), None);
+    bench.heard.send(Heard::Interrupted);
+    assert_eq!(in_time(alice.mailbox.until_closed()).await, CloseReason::LoggedOut);
+    assert_eq!((bob.mailbox.closed(), gus.mailbox.closed()), (None, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_session_of_an_account_ends_the_older_one() {
+    let bench = bench(false);
+    let older = bench.arrive_as(1, "alice").await;
+    let mut newer = bench.arrive_as(2, "alice").await;
+    assert_eq!(in_time(older.mailbox.until_closed()).await, CloseReason::Superseded);
+    assert_eq!(newer.mailbox.closed(), None);
+    // The older one's departure takes nothing from the newer one.
+    bench.chat.depart(older.who).await;
+    assert!(bench.chat.restore().await);
+    assert_eq!(bench.backend.presence.holder(&nickname("alice")).await, Ok(Some(SessionId::from_u128(2))));
+    let other = bench.chat.sign_in(&mut newer.who, login("bob", 9)).await;
+    assert_eq!(other, Err(Refusal::AlreadyLoggedIn(nickname("alice"))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_login_is_required_guests_can_do_nothing_else() {
+    let bench = bench(true);
+    let mut guest = bench.arrive(1).await;
+    let named = |token| Command::Login { nickname: Some(nickname("alice")), token };
+    let nothing_but_a_login = [
+        named(None),
+        Command::Join { room: room("red"), password: None },
+        Command::Create { room: room("red"), wishes: RoomWishes::default() },
+        Command::Destroy { room: room("red") },
+        Command::Send { room: RoomRef::Named(room("red")), text: "hi".into() },
+        Command::ListRooms { after: None, limit: 10 },
+    ];
+    for command in nothing_but_a_login {
+        let told = format!("{command:?}");
+        assert_eq!(bench.ask(&mut guest, command).await, Err(Refusal::LoginRequired), "{told}");
+    }
+    let greeted = bench.ask(&mut guest, Command::Hello { token: None }).await;
+    assert_eq!(greeted, Ok(Reply::Welcome { session: SessionId::from_u128(1), nickname: None }));
+    assert_eq!(bench.ask(&mut guest, named(Some("rubbish".into()))).await, Err(Refusal::TokenInvalid));
+    let token = |account: &str| bench.tokens.issue(&bench.tokens.begin(nickname(account))).unwrap().0;
+    assert_eq!(bench.ask(&mut guest, named(Some(token("bob")))).await, Err(Refusal::TokenInvalid), "bob is not alice");
+    let logged_in = bench.ask(&mut guest, named(Some(token("alice")))).await;
+    assert_eq!(logged_in, Ok(Reply::LoggedIn { nickname: nickname("alice") }));
+    bench.create(&mut guest, "red", AccessType::Permission).await.unwrap();
+    bench.join(&mut guest, "red").await.unwrap();
+    guest.is_shown(&["create", "red"]).await;
+}
