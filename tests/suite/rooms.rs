@@ -229,3 +229,37 @@ async fn killed_subscription_connections_lose_no_announcement() {
     }
     plain.expect_quiet().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_wait_for_a_broker_that_is_away() {
+    let mut redis = Redis::start_durable();
+    let node = with_key(Plan::on(&redis)).start();
+    let mut olga = Client::account(&node, Simple, "olga").await;
+    olga.join("red").await;
+    redis.stop();
+    let requests = [
+        command("create", "#blue"),
+        command("destroy", "#red"),
+        command("join", "#green"),
+        command("leave", "#green"),
+        command("requests", "#red"),
+        request("change", "#red", json!({"nickname": "Red"})),
+        request("appoint", "#red", json!({"identifier": "adam"})),
+        request("approve", "#red", json!({"identifier": "adam"})),
+        json!({"type": "command", "action": "list"}).to_string(),
+        Simple.say("red", "during"),
+    ];
+    for request in &requests {
+        assert_eq!(olga.refused(request).await, "unavailable", "{request}");
+    }
+    redis.start_again();
+    eventually("rooms can be made again", async || {
+        let reply = olga.ask(&command("create", "#yellow")).await;
+        Simple.error(&reply).map_or(Ok(()), |error| Err(error.to_owned()))
+    })
+    .await;
+    // Still in it, and still its owner.
+    olga.say("red", "after").await;
+    olga.expect_message("olga", "after").await;
+    olga.must(&command("destroy", "#red")).await;
+}
