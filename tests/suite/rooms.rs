@@ -203,3 +203,63 @@ async fn members_on_every_node_are_out_of_a_destroyed_room() {
     assert_eq!(listed(&mut maker, "doom").await, []);
     assert_eq!(redis.number(&["EXISTS", "ct:room:{doomed}:members"]), 0);
 }
+
+/// Announcements are a stream like any room's: what a node does not hear it reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_subscription_connections_lose_no_announcement() {
+    let redis = Redis::start();
+    let nodes = [Plan::on(&redis).start(), Plan::on(&redis).start()];
+    let mut maker = Client::named(&nodes[0], Simple, "maker").await;
+    let mut plain = Client::connect(&nodes[1], Simple, Transport::Tcp).await;
+    plain.expect_quiet().await;
+    for number in 0..40 {
+        // Before the very first one, too: nothing was ever announced then.
+        if number % 4 == 0 {
+            redis.query(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        }
+        let action = if number % 2 == 0 { "create" } else { "destroy" };
+        maker.must(&command(action, &format!("#room.{}", number / 2))).await;
+    }
+    for number in 0..40 {
+        let event = if number % 2 == 0 { "create" } else { "destroy" };
+        let expected = json!({
+            "type": "event", "emitter": "channel", "identifier": format!("#room.{}", number / 2), "event": event
+        });
+        assert_eq!(serde_json::from_str::<Value>(&plain.frame().await).unwrap_or_default(), expected);
+    }
+    plain.expect_quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_wait_for_a_broker_that_is_away() {
+    let mut redis = Redis::start_durable();
+    let node = with_key(Plan::on(&redis)).start();
+    let mut olga = Client::account(&node, Simple, "olga").await;
+    olga.join("red").await;
+    redis.stop();
+    let requests = [
+        command("create", "#blue"),
+        command("destroy", "#red"),
+        command("join", "#green"),
+        command("leave", "#green"),
+        command("requests", "#red"),
+        request("change", "#red", json!({"nickname": "Red"})),
+        request("appoint", "#red", json!({"identifier": "adam"})),
+        request("approve", "#red", json!({"identifier": "adam"})),
+        json!({"type": "command", "action": "list"}).to_string(),
+        Simple.say("red", "during"),
+    ];
+    for request in &requests {
+        assert_eq!(olga.refused(request).await, "unavailable", "{request}");
+    }
+    redis.start_again();
+    eventually("rooms can be made again", async || {
+        let reply = olga.ask(&command("create", "#yellow")).await;
+        Simple.error(&reply).map_or(Ok(()), |error| Err(error.to_owned()))
+    })
+    .await;
+    // Still in it, and still its owner.
+    olga.say("red", "after").await;
+    olga.expect_message("olga", "after").await;
+    olga.must(&command("destroy", "#red")).await;
+}

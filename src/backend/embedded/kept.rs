@@ -54,9 +54,22 @@ impl Kept {
         if self.applicants.len() >= APPLICANTS_MAX && !self.applicants.contains_key(&key) {
             return Err(Denial::TooMany);
         }
-        let first = self.applicants.insert(key, who.identifier()).is_none();
+        let first = !self.applicants.contains_key(&key);
+        if first {
+            self.ask(key, who.identifier());
+        }
         let runners = self.record.owner.iter().chain(&self.admins).cloned();
         Err(Denial::Permission { runners: if first { runners.collect() } else { Vec::new() } })
+    }
+
+    /// A name has one holder: whoever asked under it before has another by now, and must not be approved in its place.
+    fn ask(&mut self, key: PersonKey, identifier: String) {
+        for (other, called) in self.applicants.iter_mut().filter(|(_, called)| **called == identifier) {
+            if let PersonKey::Guest(session) = other {
+                *called = session.to_string();
+            }
+        }
+        self.applicants.insert(key, identifier);
     }
 
     /// A guest is gone, and with it what it was permitted or asked for; `true` if there was anything.

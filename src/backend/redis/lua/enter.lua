@@ -24,6 +24,13 @@ local function denial()
       if redis.call('HLEN', KEYS[7]) >= tonumber(ARGV[14]) then
         return {'full'}
       end
+      -- A name has one holder: whoever asked under it before has another by now, and must not be approved in its place.
+      local waiting = redis.call('HGETALL', KEYS[7])
+      for at = 1, #waiting, 2 do
+        if waiting[at + 1] == ARGV[13] then
+          redis.call('HSET', KEYS[7], waiting[at], string.sub(waiting[at], 3))
+        end
+      end
       redis.call('HSET', KEYS[7], ARGV[12], ARGV[13])
       local answer = redis.call('SMEMBERS', KEYS[5])
       table.insert(answer, 1, room[2] or '')
