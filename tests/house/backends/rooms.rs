@@ -725,16 +725,18 @@ async fn what_crashes_leave_in_the_list_on_redis_is_passed_over_and_mended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_list_on_redis_agrees_with_the_rooms_whoever_was_quicker() {
+    /// Two creations and two destructions of each room.
+    const TURNS: u128 = 2_000;
     let server = Server::start();
     let nodes = [
         redis_with(&server, |settings| settings.kept_rooms = 1_000).await,
         redis_with(&server, |settings| settings.kept_rooms = 1_000).await,
     ];
     let mut turns = tokio::task::JoinSet::new();
-    for turn in 0..400u128 {
+    for turn in 0..TURNS {
         let rooms = nodes[(turn % 2) as usize].backend.rooms.clone();
         turns.spawn(async move {
-            let id = room(&format!("r{}", turn / 4 % 10));
+            let id = room(&format!("r{:03}", turn / 4));
             if turn / 2 % 2 == 0 {
                 rooms.create(&id, &RoomRecord::default()).await.unwrap();
             } else {
@@ -745,12 +747,12 @@ async fn the_list_on_redis_agrees_with_the_rooms_whoever_was_quicker() {
     }
     turns.join_all().await;
     let mut kept = Vec::new();
-    for number in 0..10 {
-        let name = format!("r{number}");
+    for number in 0..TURNS / 4 {
+        let name = format!("r{number:03}");
         if nodes[0].view(&room(&name)).await.is_some() {
             kept.push(name);
         }
     }
-    assert_eq!(nodes[1].listed(None, 100).await, kept);
+    assert_eq!(nodes[1].listed(None, 1_000).await, kept);
     assert_eq!(server.list(&["ZRANGE", "t:rooms", "0", "-1"]), kept, "with nothing in it to be passed over");
 }
