@@ -14,6 +14,7 @@ mod limits;
 mod listeners;
 mod login;
 mod node_death;
+mod parity;
 mod private;
 mod process;
 mod rubbish;
