@@ -74,6 +74,10 @@ pub trait Rooms: Send + Sync {
         approve: bool,
     ) -> Result<Decided, BackendError>;
 
+    /// An account no longer wants to be let in. (A guest's wish ends with [`super::Presence::leave`], as it does when the guest
+    /// is gone; an account's outlives its sessions.)
+    async fn withdraw(&self, room: &RoomId, account: &Nickname) -> Result<(), BackendError>;
+
     /// Makes an account an admin, or no longer one; for the owner.
     async fn appoint(
         &self,

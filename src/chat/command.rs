@@ -109,7 +109,7 @@ pub enum Reply {
     Sent {
         position: Position,
     },
-    /// `to_self`: the sender is the addressee, and has the message already.
+    /// `to_self`: the sender is the addressee, and is told the message itself after this.
     SentPrivately {
         message: PrivateMessage,
         to_self: bool,

@@ -31,6 +31,8 @@ pub struct LocalMember {
     pub session: SessionId,
     pub mailbox: Arc<Mailbox>,
     pub format: WireFormat,
+    /// Whether it is shown its own leaving like everybody else's.
+    pub sees_own_leaving: bool,
 }
 
 /// What [`Hub::enter`] began.
@@ -274,7 +276,8 @@ impl Hub {
                     }
                 }
             }
-            if let Some(bytes) = fanout.bytes(entry.member.format) {
+            let hidden = own && envelope.event.kind == EventKind::Left && !entry.member.sees_own_leaving;
+            if let (false, Some(bytes)) = (hidden, fanout.bytes(entry.member.format)) {
                 entry.member.mailbox.event(id, bytes.clone(), own);
                 receivers += 1;
             }

@@ -3,7 +3,7 @@
 use super::{Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{BackendError, Claimant, Claimed, Denial, Entered, Entry, Ticket};
 use crate::chat::{Nickname, Notice, PersonKey, Position, Refusal, Reply, RoomId, RoomRef};
-use crate::hub::{Departure, LocalMember, WireFormat};
+use crate::hub::{Departure, WireFormat};
 
 /// How often a join is tried whose room changes its password meanwhile.
 const PASSWORD_TRIES: usize = 3;
@@ -63,7 +63,7 @@ impl Chat {
         format: WireFormat,
     ) -> Result<Result<Entered, Denial>, Refusal> {
         self.settle_doubts(who, Some(room)).await?;
-        let member = LocalMember { session: who.id, mailbox: who.mailbox.clone(), format };
+        let member = who.member(format);
         let arrival = self.hub.enter(room, member);
         if let Some(ready) = arrival.ready {
             if !ready.await.unwrap_or(false) {
@@ -154,6 +154,10 @@ impl Chat {
 
     /// Waits for a room's permission no more.
     async fn withdraw(&self, who: &mut Participant, room: RoomId) -> Result<Reply, Refusal> {
+        if let Some(account) = who.account() {
+            let withdrawn = self.backend.rooms.withdraw(&room, account).await;
+            withdrawn.map_err(|error| unavailable("withdraw", &error))?;
+        }
         self.give_up_room(who, &room).await?;
         who.asked.retain(|other| *other != room);
         Ok(Reply::Left { room })

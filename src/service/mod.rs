@@ -35,7 +35,7 @@ use crate::ambient::Clock;
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
 use crate::chat::{Command, Notice, PersonKey, Position, Refusal, Reply, RoomId};
-use crate::hub::{Hub, Interest, LocalMember, Seat, Sessions, WireFormat};
+use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
 /// How long a session waits to see the event that its request caused.
@@ -81,6 +81,8 @@ pub enum Settling {
     Departure { room: RoomId, pending: oneshot::Receiver<()> },
     /// The event that the request caused.
     OwnEvent,
+    /// The session to be told, after the answer.
+    OwnNotice(Notice),
     /// Others to be told of it.
     Errands(Vec<(PersonKey, Notice)>),
 }
@@ -141,7 +143,7 @@ impl Chat {
             return;
         }
         let lobby = RoomId::lobby();
-        let member = LocalMember { session: who.id, mailbox: who.mailbox.clone(), format };
+        let member = who.member(format);
         let Some(ready) = self.hub.listen(&lobby, member).ready else { return };
         // While the broker is away the wish stays, and is granted when it is back.
         if ready.await.unwrap_or(false) {
@@ -185,7 +187,7 @@ impl Chat {
             },
             Command::Leave { room } => return self.leave(who, room).await,
             Command::Send { room, text } => self.send(who, room, text).await,
-            Command::SendPrivate { to, target, text } => self.send_private(who, to, target, text).await,
+            Command::SendPrivate { to, target, text } => return self.send_private(who, to, target, text).await,
             Command::History { room, range } => self.history(who, room, range).await,
             Command::Create { room, wishes } => self.create(who, room, wishes).await,
             Command::Change { room, wishes } => self.change(who, room, wishes).await,
@@ -220,6 +222,10 @@ impl Chat {
                 let heard = tokio::time::timeout(SETTLING_LIMIT, pending).await.map(drop);
                 self.hub.remove(&room, who.id);
                 heard
+            }
+            Settling::OwnNotice(notice) => {
+                self.sessions.tell(who.id, &notice);
+                return;
             }
             Settling::Errands(errands) => {
                 self.run_errands(errands).await;

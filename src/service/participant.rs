@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::chat::{Actor, Conduct, Login, Nickname, Refusal, RoomId, RoomRef, SessionId};
-use crate::hub::Mailbox;
+use crate::hub::{LocalMember, Mailbox, WireFormat};
 
 /// One participant; owned by its session, so that requests of one session are never carried out at once.
 pub struct Participant {
@@ -52,6 +52,12 @@ impl Participant {
 
     pub(super) fn actor(&self) -> Actor {
         Actor { session: self.id, nickname: self.name.clone() }
+    }
+
+    /// The session as a member of rooms on this node.
+    pub(super) fn member(&self, format: WireFormat) -> LocalMember {
+        let Self { id: session, conduct: Conduct { sees_own_leaving, .. }, .. } = *self;
+        LocalMember { session, mailbox: self.mailbox.clone(), format, sees_own_leaving }
     }
 
     pub(super) fn account(&self) -> Option<&Nickname> {

@@ -1,6 +1,6 @@
 //! Messages: said in rooms, written to somebody, read again.
 
-use super::{Chat, Participant, unavailable};
+use super::{Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{Delivery, Publisher};
 use crate::chat::{
     Addressee, Event, EventKind, Notice, PrivateMessage, Refusal, Reply, RoomId, RoomRef, SessionId, TimeRange,
@@ -45,17 +45,27 @@ impl Chat {
         if text.len() > self.limits.text_bytes { Err(Refusal::TextTooLong) } else { Ok(()) }
     }
 
-    /// Answered with success once it is in the mailbox of a live session.
-    pub(super) async fn send_private(
+    /// Answered with success once it is in the mailbox of a live session; what one writes to oneself comes after the answer.
+    pub(super) async fn send_private(&self, who: &Participant, to: Addressee, target: String, text: String) -> Outcome {
+        let message = PrivateMessage { from: who.actor(), target, text };
+        let result = self.hand_over(who, to, &message).await;
+        let to_self = result.as_ref().is_ok_and(|session| *session == who.id);
+        let afterwards = to_self.then(|| Settling::OwnNotice(Notice::Private(message.clone())));
+        Outcome { result: result.map(|_| Reply::SentPrivately { message, to_self }), afterwards }
+    }
+
+    async fn hand_over(
         &self,
         who: &Participant,
         to: Addressee,
-        target: String,
-        text: String,
-    ) -> Result<Reply, Refusal> {
-        self.check_length(&text)?;
+        message: &PrivateMessage,
+    ) -> Result<SessionId, Refusal> {
+        self.check_length(&message.text)?;
         let session = self.session_of(&to).await?;
-        let message = PrivateMessage { from: who.actor(), target, text };
+        if session == who.id {
+            self.metrics.private_messages_total.inc();
+            return Ok(session);
+        }
         let delivered = self.backend.post.deliver(session, &Notice::Private(message.clone())).await;
         match (delivered.map_err(|error| unavailable("private message", &error))?, to) {
             (Delivery::Done, _) => {}
@@ -64,7 +74,7 @@ impl Chat {
             (Delivery::NoNode | Delivery::NoSession, _) => return Err(Refusal::UserNotFound),
         }
         self.metrics.private_messages_total.inc();
-        Ok(Reply::SentPrivately { message, to_self: session == who.id })
+        Ok(session)
     }
 
     async fn session_of(&self, to: &Addressee) -> Result<SessionId, Refusal> {

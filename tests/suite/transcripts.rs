@@ -10,41 +10,42 @@ use crate::support::client::{Client, parsed, shortened};
 use crate::support::dialect::{Dialect, Transport};
 use crate::support::node::{Node, Plan};
 use crate::support::redis::Redis;
-use crate::support::transcript::{Act, Step, Transcript, all_below, is_frame, is_text};
+use crate::support::token::{token_of, with_key};
+use crate::support::transcript::{Act, Known, Part, Step, Transcript, all_below, is_about_another};
 use crate::support::{DEADLINE, POLL};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transcripts_over_tcp_in_memory() {
-    run_all(vec![Plan::embedded().start()], Transport::Tcp).await;
+    run_all(vec![with_key(Plan::embedded()).start()], Transport::Tcp).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transcripts_over_websocket_in_memory() {
-    run_all(vec![Plan::embedded().start()], Transport::WebSocket).await;
+    run_all(vec![with_key(Plan::embedded()).start()], Transport::WebSocket).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transcripts_over_tcp_on_redis() {
     let redis = Redis::start();
-    run_all(vec![Plan::on(&redis).start()], Transport::Tcp).await;
+    run_all(vec![with_key(Plan::on(&redis)).start()], Transport::Tcp).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transcripts_over_websocket_on_redis() {
     let redis = Redis::start();
-    run_all(vec![Plan::on(&redis).start()], Transport::WebSocket).await;
+    run_all(vec![with_key(Plan::on(&redis)).start()], Transport::WebSocket).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transcripts_over_tcp_on_two_nodes() {
     let redis = Redis::start();
-    run_all(vec![Plan::on(&redis).start(), Plan::on(&redis).start()], Transport::Tcp).await;
+    run_all(vec![with_key(Plan::on(&redis)).start(), with_key(Plan::on(&redis)).start()], Transport::Tcp).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transcripts_over_websocket_on_two_nodes() {
     let redis = Redis::start();
-    run_all(vec![Plan::on(&redis).start(), Plan::on(&redis).start()], Transport::WebSocket).await;
+    run_all(vec![with_key(Plan::on(&redis)).start(), with_key(Plan::on(&redis)).start()], Transport::WebSocket).await;
 }
 
 /// Runs all at the same time, so that they also disturb one another if they can, and reports every failure.
@@ -62,7 +63,9 @@ async fn run_all(nodes: Vec<Node>, transport: Transport) {
 }
 
 async fn run(transcript: Transcript, nodes: Arc<Vec<Node>>, transport: Transport) -> Result<(), String> {
-    let mut stage = Stage { nodes, transport, places: BTreeMap::new(), clients: BTreeMap::new() };
+    let tag = transcript.tag.clone();
+    let known = Known::default();
+    let mut stage = Stage { nodes, transport, tag, known, parts: BTreeMap::new(), clients: BTreeMap::new() };
     let at = |line: usize| format!("tests/transcripts/{}:{line}", transcript.file.display());
     for step in &transcript.steps {
         stage.perform(step).await.map_err(|error| format!("{}: {}: {error}", at(step.line), step.client))?;
@@ -78,15 +81,17 @@ async fn run(transcript: Transcript, nodes: Arc<Vec<Node>>, transport: Transport
 struct Stage {
     nodes: Arc<Vec<Node>>,
     transport: Transport,
-    places: BTreeMap<String, (Dialect, usize)>,
+    tag: String,
+    known: Known,
+    parts: BTreeMap<String, Part>,
     clients: BTreeMap<String, Client>,
 }
 
 impl Stage {
     async fn perform(&mut self, step: &Step) -> Result<(), String> {
         match &step.act {
-            Act::Appear { dialect, node } => {
-                self.places.insert(step.client.clone(), (*dialect, *node));
+            Act::Appear(part) => {
+                self.parts.insert(step.client.clone(), part.clone());
                 self.connect(&step.client).await
             }
             Act::Connect => self.connect(&step.client).await,
@@ -98,15 +103,22 @@ impl Stage {
                 let client = self.clients.remove(&step.client).ok_or("is not connected")?;
                 closed(client, code.filter(|_| self.transport == Transport::WebSocket)).await
             }
-            act => speak(self.clients.get_mut(&step.client).ok_or("is not connected")?, act).await,
+            act => {
+                let client = self.clients.get_mut(&step.client).ok_or("is not connected")?;
+                speak(client, act, &mut self.known).await
+            }
         }
     }
 
     async fn connect(&mut self, name: &str) -> Result<(), String> {
-        let &(dialect, node) = self.places.get(name).ok_or("is not declared with `client`")?;
+        let part = self.parts.get(name).ok_or("is not declared with `client`")?;
         // With fewer nodes than the transcript would like, the clients move together.
-        let node = &self.nodes[node % self.nodes.len()];
-        let client = Client::dial(self.transport.address(node, dialect), dialect, self.transport).await?;
+        let node = &self.nodes[part.node % self.nodes.len()];
+        let mut client = appear(part, node, self.transport, &self.tag).await?;
+        if part.dialect == Dialect::Simple {
+            // Who was answered is there: from here on it hears of every channel.
+            client.try_quiet().await?;
+        }
         match self.clients.insert(name.to_owned(), client) {
             None => Ok(()),
             Some(_) => Err("is connected already".to_owned()),
@@ -114,19 +126,47 @@ impl Stage {
     }
 }
 
-async fn speak(client: &mut Client, act: &Act) -> Result<(), String> {
+/// Over WebSocket the address says what a client is; over TCP it says so itself, in its dialect's own way.
+async fn appear(part: &Part, node: &Node, transport: Transport, tag: &str) -> Result<Client, String> {
+    let Part { dialect, extended, account, .. } = part;
+    let address = transport.address(node, *dialect);
+    let token = account.as_deref().map(token_of);
+    let mut client = match transport {
+        Transport::WebSocket => {
+            let token = token.as_ref().map(|token| format!("token={token}"));
+            let query: Vec<_> = extended.then(|| "ext=1".to_owned()).into_iter().chain(token).collect();
+            Client::dial_with(address, *dialect, &query.join("&")).await?
+        }
+        Transport::Tcp => Client::dial(address, *dialect, transport).await?,
+    };
+    let tag = tag.to_owned();
+    client.ignore(Box::new(move |frame| is_about_another(&tag, frame)));
+    if transport == Transport::Tcp {
+        let login = account.as_deref().zip(token.as_deref()).map(|(account, token)| dialect.login(account, token));
+        let greeting = dialect.greeting().filter(|_| *extended).map(str::to_owned);
+        if let Some(request) = login.or(greeting) {
+            let reply = client.try_ask(&request).await?;
+            if let Some(error) = dialect.error(&reply) {
+                return Err(format!("cannot begin: {error}"));
+            }
+        }
+    }
+    Ok(client)
+}
+
+async fn speak(client: &mut Client, act: &Act, known: &mut Known) -> Result<(), String> {
     match act {
-        Act::Send(text) => client.try_send(text).await,
+        Act::Send(text) => client.try_send(&known.filled(text)?).await,
         Act::SendBytes(bytes) => client.try_send_bytes(bytes).await,
         Act::Quiet => client.try_quiet().await,
-        Act::Insist { text, answer } => insist(client, text, answer).await,
+        Act::Insist { text, answer } => insist(client, &known.filled(text)?, answer, known).await,
         Act::Frame(expected) => {
             let frame = awaited(client, &expected.to_string()).await?;
-            verdict(is_frame(expected, &parsed(&frame)), &expected.to_string(), &frame)
+            verdict(known.is_frame(expected, &parsed(&frame)), &expected.to_string(), &frame)
         }
         Act::Text(expected) => {
             let frame = awaited(client, expected).await?;
-            verdict(is_text(expected, &frame), expected, &frame)
+            verdict(known.is_text(expected, &frame), expected, &frame)
         }
         other => Err(format!("{other:?} is no matter of one connection")),
     }
@@ -141,14 +181,14 @@ fn verdict(fits: bool, expected: &str, received: &str) -> Result<(), String> {
 }
 
 /// Repeats a request that something not visible to the client still stands against, such as another one's departure.
-async fn insist(client: &mut Client, text: &str, answer: &serde_json::Value) -> Result<(), String> {
+async fn insist(client: &mut Client, text: &str, answer: &serde_json::Value, known: &mut Known) -> Result<(), String> {
     let end = tokio::time::Instant::now() + DEADLINE;
     loop {
         let reply = client.try_ask(text).await?;
-        if is_frame(answer, &reply) {
+        if known.is_frame(answer, &reply) {
             return Ok(());
         }
-        if client.dialect().error(&reply).is_none() || tokio::time::Instant::now() >= end {
+        if tokio::time::Instant::now() >= end {
             return verdict(false, &answer.to_string(), &reply.to_string());
         }
         tokio::time::sleep(POLL).await;

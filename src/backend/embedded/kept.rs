@@ -111,6 +111,10 @@ impl Kept {
         Ok(Applicant { key, identifier })
     }
 
+    pub fn withdraw(&mut self, account: Nickname) -> Result<(), RoomFault> {
+        self.applicants.remove(&PersonKey::Account(account)).map(drop).ok_or(RoomFault::NoApplicant)
+    }
+
     pub fn appoint(&mut self, by: &Nickname, account: Nickname, admin: bool) -> Result<(), RoomFault> {
         if self.record.owner.as_ref() != Some(by) {
             return Err(RoomFault::Forbidden);

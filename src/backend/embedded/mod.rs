@@ -67,6 +67,7 @@ enum Request {
     Destroy(RoomId, Actor, Option<Nickname>),
     Change(RoomId, Nickname, RoomChange),
     Decide(RoomId, Nickname, Addressee, bool),
+    Withdraw(RoomId, Nickname),
     Appoint(RoomId, Nickname, Nickname, bool),
     View(RoomId),
     List(Option<RoomId>, usize),
@@ -276,6 +277,10 @@ impl Rooms for Embedded {
         approve: bool,
     ) -> Result<Decided, BackendError> {
         answered!(self, Request::Decide(room.clone(), by.clone(), who.clone(), approve), Answer::Decided)
+    }
+
+    async fn withdraw(&self, room: &RoomId, account: &Nickname) -> Result<(), BackendError> {
+        answered!(self, Request::Withdraw(room.clone(), account.clone()), Answer::Changed).map(drop)
     }
 
     async fn appoint(

@@ -196,6 +196,9 @@ impl State {
             Request::Decide(room, by, who, approve) => {
                 self.change_kept(&room, work, |kept| kept.decide(&by, &who, approve)).map(Answer::Decided)
             }
+            Request::Withdraw(room, account) => {
+                self.change_kept(&room, work, |kept| kept.withdraw(account)).map(Answer::Changed)
+            }
             Request::Appoint(room, by, account, admin) => {
                 self.change_kept(&room, work, |kept| kept.appoint(&by, account, admin)).map(Answer::Changed)
             }

@@ -137,6 +137,13 @@ impl Rooms for Redis {
         Ok(Ok(Applicant { key, identifier: identifier.clone() }))
     }
 
+    async fn withdraw(&self, room: &RoomId, account: &Nickname) -> Result<(), BackendError> {
+        let mut connection = self.pooled().await?;
+        let mut forget = redis::cmd("HDEL");
+        forget.arg(self.keys.room_applicants(room)).arg(person_key(&PersonKey::Account(account.clone())));
+        self.timed(forget.exec_async(&mut *connection)).await
+    }
+
     async fn appoint(
         &self,
         room: &RoomId,

@@ -40,7 +40,12 @@ impl Bench {
         let format = WireFormat { form: EventForm::Pychat, framing: FramingKind::Lines };
         self.hub.enter(
             &self.room,
-            LocalMember { session: SessionId::from_u128(session), mailbox: mailbox.clone(), format },
+            LocalMember {
+                session: SessionId::from_u128(session),
+                mailbox: mailbox.clone(),
+                format,
+                sees_own_leaving: true,
+            },
         );
         mailbox
     }

@@ -24,11 +24,16 @@ pub struct Client {
     lane: Lane,
     /// As others address the client, once the server said so.
     own: Option<String>,
+    /// What is not for the test.
+    ignored: Option<Ignored>,
     /// Frames that were passed over in search of a reply.
     waiting: VecDeque<String>,
     /// The last frames received, for the report of a failure.
     received: VecDeque<String>,
 }
+
+/// Picks frames that are passed over unread.
+pub type Ignored = Box<dyn Fn(&Value) -> bool + Send>;
 
 enum Lane {
     Line { input: BufReader<OwnedReadHalf>, output: OwnedWriteHalf, end: &'static str },
@@ -58,6 +63,12 @@ impl Client {
         }
     }
 
+    /// [`Self::dial`] over WebSocket with parameters of the address, such as `ext=1`.
+    pub async fn dial_with(address: SocketAddr, dialect: Dialect, query: &str) -> Result<Self, String> {
+        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        Self::over_websocket(stream, &format!("{}?{query}", dialect.websocket_path()), dialect).await
+    }
+
     pub fn over_tcp(stream: TcpStream, dialect: Dialect) -> Self {
         let (input, output) = stream.into_split();
         Self::new(dialect, Lane::Line { input: BufReader::new(input), output, end: dialect.line_end() })
@@ -72,7 +83,11 @@ impl Client {
     }
 
     fn new(dialect: Dialect, lane: Lane) -> Self {
-        Self { dialect, lane, own: None, waiting: VecDeque::new(), received: VecDeque::new() }
+        Self { dialect, lane, own: None, ignored: None, waiting: VecDeque::new(), received: VecDeque::new() }
+    }
+
+    pub fn ignore(&mut self, ignored: Ignored) {
+        self.ignored = Some(ignored);
     }
 
     /// Ends the connection in order.
@@ -131,7 +146,7 @@ impl Client {
         if let Some(frame) = self.waiting.pop_front() {
             return Some(Ok(Received::Frame(frame)));
         }
-        let received = tokio::time::timeout(time, self.lane.receive()).await.ok()?;
+        let received = tokio::time::timeout(time, self.receive_wanted()).await.ok()?;
         if let Ok(Received::Frame(frame)) = &received {
             self.received.push_back(shortened(frame));
             if self.received.len() > REMEMBERED {
@@ -139,6 +154,19 @@ impl Client {
             }
         }
         Some(received)
+    }
+
+    async fn receive_wanted(&mut self) -> Result<Received, String> {
+        loop {
+            let received = self.lane.receive().await?;
+            let unwanted = match (&received, &self.ignored) {
+                (Received::Frame(frame), Some(ignored)) => ignored(&parsed(frame)),
+                _ => false,
+            };
+            if !unwanted {
+                return Ok(received);
+            }
+        }
     }
 
     pub async fn try_frame(&mut self) -> Result<String, String> {

@@ -135,7 +135,7 @@ impl Dialect {
         }
     }
 
-    /// What `frame` is to a client that is known as `own` and waits for the reply to `request`. In `simple` most requests
+    /// What `frame` is to a client that is known as `own`, if it knows that, and waits for the reply to `request`. In `simple` most requests
     /// that succeed have no reply, but an event that everybody concerned is told, the one who asked included.
     pub fn meaning(self, request: &str, own: Option<&str>, frame: &Value) -> Meaning {
         if self.is_reply(frame) {
@@ -145,7 +145,7 @@ impl Dialect {
             Simple => serde_json::from_str(request).unwrap_or_default(),
             Action | Pychat => return Meaning::Other,
         };
-        let mine = own.is_some_and(|own| frame["identifier"] == own);
+        let mine = own.is_none_or(|own| frame["identifier"] == own);
         let event = |emitter: &str| frame["emitter"] == emitter && frame["event"] == request["action"];
         match request["action"].as_str() {
             // Who is in the extended mode is told the channel as well.

@@ -60,6 +60,8 @@ impl Plan {
         for limit in ["messages_per_second", "message_burst", "joins_per_second", "join_burst"] {
             plan = plan.set(&format!("limits.{limit}"), "100000");
         }
+        // Passwords are hashed by code that was not built to be fast.
+        let plan = plan.set("passwords.memory_kib", "64").set("passwords.iterations", "1");
         plan.set("limits.connections_per_address", "10000")
     }
 

@@ -1,5 +1,6 @@
 //! Reads a `.chat` file and judges frames by it; its language is described in tests/transcripts/README.md.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -14,7 +15,20 @@ pub struct Transcript {
     /// Relative to the folder of transcripts.
     pub file: PathBuf,
     pub only: Option<Transport>,
+    /// What `~` stands for in it.
+    pub tag: String,
     pub steps: Vec<Step>,
+}
+
+/// How a client of a transcript connects.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub dialect: Dialect,
+    /// In the extended mode of the dialect from the beginning.
+    pub extended: bool,
+    /// Logged in as this account from the beginning.
+    pub account: Option<String>,
+    pub node: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -26,10 +40,7 @@ pub struct Step {
 
 #[derive(Debug, Clone)]
 pub enum Act {
-    Appear {
-        dialect: Dialect,
-        node: usize,
-    },
+    Appear(Part),
     Connect,
     Disconnect,
     Send(String),
@@ -75,7 +86,7 @@ fn read(folder: &Path, path: &Path, tag: &str) -> Transcript {
 }
 
 fn parse(file: &Path, text: &str, tag: &str) -> Result<Transcript, (usize, String)> {
-    let mut transcript = Transcript { file: file.to_owned(), only: None, steps: Vec::new() };
+    let mut transcript = Transcript { file: file.to_owned(), only: None, tag: tag.to_owned(), steps: Vec::new() };
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
         let fault = |error: String| (number, error);
@@ -143,12 +154,24 @@ fn parse_step(line: &str) -> Result<(String, Act), String> {
 
 fn parse_client(rest: &str) -> Result<(String, Act), String> {
     let words: Vec<&str> = rest.split(' ').collect();
-    let [name, dialect, "node", node] = words[..] else {
-        return Err("a client is `client NAME DIALECT node N`".to_owned());
+    let [name, dialect, options @ .., "node", node] = &words[..] else {
+        return Err("a client is `client NAME DIALECT [ext] [as ACCOUNT] node N`".to_owned());
     };
     let dialect = Dialect::from_label(dialect).ok_or_else(|| format!("{dialect:?} is no dialect"))?;
+    let (extended, options) = match options {
+        ["ext", options @ ..] => (true, options),
+        options => (false, options),
+    };
+    let account = match options {
+        [] => None,
+        ["as", account] => Some((*account).to_owned()),
+        _ => return Err(format!("{options:?} is not `as ACCOUNT`")),
+    };
+    if extended != (dialect == Dialect::Simple && (extended || account.is_some())) {
+        return Err("accounts of simple, and none but clients of simple, are `ext`".to_owned());
+    }
     let node = node.parse().map_err(|_| format!("{node:?} is no node"))?;
-    Ok((name.to_owned(), Act::Appear { dialect, node }))
+    Ok(((*name).to_owned(), Act::Appear(Part { dialect, extended, account, node })))
 }
 
 fn parse_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
@@ -170,37 +193,112 @@ fn expanded(line: &str, tag: &str) -> Result<String, String> {
     Ok(result + &rest)
 }
 
-/// Whether `received` is what a `<` line asks for: equal as JSON, with `"$any"` and `"$time"` as placeholders.
-pub fn is_frame(expected: &Value, received: &Value) -> bool {
-    match (expected, received) {
-        (Value::String(word), _) if word == "$any" => true,
-        (Value::String(word), Value::String(text)) if word == "$time" => is_time(text),
-        (Value::Object(expected), Value::Object(received)) => {
-            let same = |(key, value): (&String, &Value)| received.get(key).is_some_and(|other| is_frame(value, other));
-            expected.len() == received.len() && expected.iter().all(same)
+/// What the placeholders `$id:NAME` stand for, once a frame has shown it.
+#[derive(Debug, Clone, Default)]
+pub struct Known(BTreeMap<String, String>);
+
+impl Known {
+    /// Whether `received` is what a `<` line asks for: equal as JSON, with placeholders. What they stand for is known from then
+    /// on.
+    pub fn is_frame(&mut self, expected: &Value, received: &Value) -> bool {
+        self.learn(|known| known.fits(expected, received))
+    }
+
+    /// Whether `received` is what a `<=` line asks for: equal to the letter, with placeholders.
+    pub fn is_text(&mut self, expected: &str, received: &str) -> bool {
+        self.learn(|known| known.reads(expected, received))
+    }
+
+    /// A text that is sent, with what is known in the place of its placeholders.
+    pub fn filled(&self, text: &str) -> Result<String, String> {
+        let mut result = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once(ID) {
+            let (name, after) = split_name(after);
+            let id = self.0.get(name).ok_or_else(|| format!("{ID}{name} was not in a frame yet"))?;
+            result = result + before + id;
+            rest = after;
         }
-        (Value::Array(expected), Value::Array(received)) => {
-            expected.len() == received.len() && expected.iter().zip(received).all(|(one, other)| is_frame(one, other))
+        Ok(result + rest)
+    }
+
+    fn learn(&mut self, judge: impl FnOnce(&mut Self) -> bool) -> bool {
+        let mut known = self.clone();
+        let fits = judge(&mut known);
+        if fits {
+            *self = known;
         }
-        _ => expected == received,
+        fits
+    }
+
+    fn fits(&mut self, expected: &Value, received: &Value) -> bool {
+        match (expected, received) {
+            (Value::String(word), _) if word == "$any" => true,
+            (Value::String(word), Value::String(text)) => self.reads(word, text),
+            (Value::Object(expected), Value::Object(received)) => {
+                let mut same =
+                    |(key, value): (&String, &Value)| received.get(key).is_some_and(|other| self.fits(value, other));
+                expected.len() == received.len() && expected.iter().all(&mut same)
+            }
+            (Value::Array(expected), Value::Array(received)) => {
+                expected.len() == received.len()
+                    && expected.iter().zip(received).all(|(one, other)| self.fits(one, other))
+            }
+            _ => expected == received,
+        }
+    }
+
+    fn reads(&mut self, expected: &str, received: &str) -> bool {
+        let Some((before, after)) = expected.split_once('$') else { return expected == received };
+        let Some(rest) = received.strip_prefix(before) else { return false };
+        if let Some(after) = after.strip_prefix("time") {
+            return is_shape(TIME, rest).is_some_and(|rest| self.reads(after, rest));
+        }
+        if let Some(after) = after.strip_prefix("instant") {
+            return is_shape(INSTANT, rest).is_some_and(|rest| self.reads(after, rest));
+        }
+        if let Some(after) = after.strip_prefix("number") {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            return end > 0 && self.reads(after, &rest[end..]);
+        }
+        if let Some(after) = after.strip_prefix("id:") {
+            let (name, after) = split_name(after);
+            let Some(tail) = is_shape(UUID, rest) else { return false };
+            let id = rest[..UUID.len()].to_owned();
+            return *self.0.entry(name.to_owned()).or_insert_with(|| id.clone()) == id && self.reads(after, tail);
+        }
+        rest.strip_prefix('$').is_some_and(|rest| self.reads(after, rest))
     }
 }
 
-/// Whether `received` is what a `<=` line asks for: equal to the letter, with `$time` as placeholder.
-pub fn is_text(expected: &str, received: &str) -> bool {
-    match expected.split_once("$time") {
-        None => expected == received,
-        Some((before, after)) => {
-            let rest = received.strip_prefix(before).and_then(|rest| rest.split_at_checked(TIME.len()));
-            rest.is_some_and(|(time, rest)| is_time(time) && is_text(after, rest))
-        }
-    }
-}
-
+const ID: &str = "$id:";
 /// The shape of pychat's `utctimestamp`; 0 stands for any digit.
 const TIME: &str = "0000-00-00 00:00:00.000000";
+/// The shape of a time in the extended modes.
+const INSTANT: &str = "0000-00-00T00:00:00.000Z";
+/// The shape of a session's identifier; x stands for any hexadecimal digit.
+const UUID: &str = "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx";
 
-fn is_time(text: &str) -> bool {
-    let same = |(shape, c): (char, char)| if shape == '0' { c.is_ascii_digit() } else { c == shape };
-    text.len() == TIME.len() && TIME.chars().zip(text.chars()).all(same)
+/// What follows a text of this shape at the beginning.
+fn is_shape<'a>(shape: &str, text: &'a str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(shape.len())?;
+    let same = |(shape, c): (char, char)| match shape {
+        '0' => c.is_ascii_digit(),
+        'x' => c.is_ascii_digit() || ('a'..='f').contains(&c),
+        shape => c == shape,
+    };
+    shape.chars().zip(head.chars()).all(same).then_some(rest)
+}
+
+fn split_name(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len()))
+}
+
+/// Whether a frame of simple tells of a channel of another transcript. The tag counts only where no other digit is beside it.
+pub fn is_about_another(tag: &str, frame: &Value) -> bool {
+    let Some(channel) = frame["identifier"].as_str().filter(|_| frame["emitter"] == "channel") else { return false };
+    let touches = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    !channel.match_indices(tag).any(|(at, tag)| {
+        !touches(channel[..at].chars().next_back()) && !touches(channel[at + tag.len()..].chars().next())
+    })
 }
