@@ -19,8 +19,9 @@ impl Words for Action {
         DIALECT
     }
 
-    fn arrival(&self, nickname: &str, token: Option<&str>, _: &str) -> Vec<String> {
-        vec![token.map_or_else(|| DIALECT.claim(nickname), |token| DIALECT.login(nickname, token))]
+    fn arrival(&self, nickname: Option<&str>, token: Option<&str>, _: &str) -> Vec<String> {
+        let logged_in = |name: &str| token.map_or_else(|| DIALECT.claim(name), |token| DIALECT.login(name, token));
+        nickname.map(logged_in).into_iter().collect()
     }
 
     fn request(&self, act: &Act, room: &str) -> Result<String, Reason> {

@@ -94,21 +94,28 @@ impl Cell {
         format!("{}, {} -> {}", self.scenario.title, self.sender.name(), self.receiver.name())
     }
 
-    /// Names are as narrow as the narrowest dialect wants them.
+    /// The cell's own people and room. Names are as narrow as the narrowest dialect wants them.
     fn cast(&self) -> Cast {
-        let number = self.number;
+        self.cast_called(&self.number.to_string())
+    }
+
+    fn cast_called(&self, tag: &str) -> Cast {
         let actor = |words: &'static dyn Words, name: &str, arrival: Arrival| {
-            let named = words.has_nickname() || arrival == Arrival::Account;
-            let nickname = named.then(|| format!("{name}{number}"));
+            let named = match arrival {
+                Arrival::Guest => words.has_nickname(),
+                Arrival::Nameless => false,
+                Arrival::Account => true,
+            };
+            let nickname = named.then(|| format!("{name}{tag}"));
             let id = (!named).then(|| format!("UUID of {name}"));
             Actor { words, person: Person { nickname, id } }
         };
         Cast {
-            room: format!("room{number}"),
+            room: format!("room{tag}"),
             sender: actor(self.sender, "sender", self.scenario.arrival),
             receiver: actor(self.receiver, "receiver", Arrival::Guest),
             keeper: actor(&simple::Simple { extended: true }, "keeper", Arrival::Account),
-            free_name: format!("other{number}"),
+            free_name: format!("other{tag}"),
         }
     }
 

@@ -37,6 +37,11 @@ const NOT_CONCERNED: Reason = "It is between the sender and somebody else.";
 const NO_NICKNAME: Reason = "Without its extended mode `simple` has no nicknames for guests.";
 const NOT_ANNOUNCED: Reason = "Nobody is told; the next event carries the new name.";
 
+const NO_ACTION: Reason = "Nothing was asked for.";
+const GONE: Reason = "The connection is gone.";
+
+const PASSWORD: &str = "high tide";
+
 /// The text limit of a node, by default.
 const TEXT_BYTES: usize = 4096;
 
@@ -171,10 +176,13 @@ pub fn all() -> Vec<Scenario> {
         scenario("Leave", "The sender leaves the room that both are in.", |_| {
             together([shown(Sender, Act::Leave, Done)])
         }),
-        scenario("Disconnect", "The sender's connection ends in a room that both are in.", |_| {
-            let steps = room(&[Keeper, Receiver, Sender]).into_iter();
-            Ok(steps.chain([shown(Sender, Act::Disconnect, Done)]).collect())
-        }),
+        Scenario {
+            quiet: GONE,
+            ..scenario("Disconnect", "The sender's connection ends in a room that both are in.", |_| {
+                let steps = room(&[Keeper, Receiver, Sender]).into_iter();
+                Ok(steps.chain([shown(Sender, Act::Disconnect, Done)]).collect())
+            })
+        },
         scenario("Message", "The sender says something in the room that both are in.", |_| saying("hi all", Done)),
         scenario("Empty message", "", |_| saying("", Done)),
         scenario("Text at the limit", "4,096 bytes of UTF-8 arrive as they were sent.", |_| {
@@ -204,6 +212,11 @@ pub fn all() -> Vec<Scenario> {
                 Ok(vec![shown(Sender, Act::Write { to, text: "psst \"\\\u{2028}\u{1F92B}".to_owned() }, Done)])
             },
         ),
+        scenario("Private message over the limit", "", |cast| {
+            let to = cast.receiver.person.identifier().to_owned();
+            let text = "x".repeat(TEXT_BYTES + 1);
+            Ok(vec![shown(Sender, Act::Write { to, text }, Refused(Why::TextTooLong))])
+        }),
         Scenario {
             quiet: NOT_CONCERNED,
             ..scenario("Private message to nobody", "Nobody has that nickname.", |cast| {
@@ -240,13 +253,13 @@ pub fn all() -> Vec<Scenario> {
             together([shown(Sender, Act::Create, Refused(Why::RoomExists))])
         }),
         scenario("Password room, without a password", "The room got its password when the receiver was in it.", |_| {
-            guarded(Act::SetPassword("tide"), [shown(Sender, join(), Refused(Why::PasswordMissing))])
+            guarded(Act::SetPassword(PASSWORD), [shown(Sender, join(), Refused(Why::PasswordMissing))])
         }),
         scenario("Password room, with a wrong password", "", |_| {
-            guarded(Act::SetPassword("tide"), [shown(Sender, with_password("ebb"), Refused(Why::PasswordWrong))])
+            guarded(Act::SetPassword(PASSWORD), [shown(Sender, with_password("low tide"), Refused(Why::PasswordWrong))])
         }),
         scenario("Password room, with the password", "", |_| {
-            guarded(Act::SetPassword("tide"), [shown(Sender, with_password("tide"), Done)])
+            guarded(Act::SetPassword(PASSWORD), [shown(Sender, with_password(PASSWORD), Done)])
         }),
         scenario(
             "Permission room, asked",
@@ -282,10 +295,13 @@ pub fn all() -> Vec<Scenario> {
                 },
             )
         },
-        scenario(
-            "History",
-            "The sender joined, said something and left; then the receiver joins and asks for the room's history.",
-            history,
-        ),
+        Scenario {
+            quiet: NO_ACTION,
+            ..scenario(
+                "History",
+                "The sender joined, said something and left; then the receiver joins and asks for the room's history.",
+                history,
+            )
+        },
     ]
 }

@@ -34,14 +34,15 @@ impl Words for Simple {
         (!self.extended).then(|| format!("{}?token={token}", DIALECT.websocket_path()))
     }
 
-    /// Without a nickname a client learns its own UUID from the confirmation of a message.
-    fn arrival(&self, nickname: &str, token: Option<&str>, keeper: &str) -> Vec<String> {
-        match (self.extended, token) {
-            (false, _) => vec![DIALECT.write(keeper, "fence: who am I?")],
-            (true, Some(token)) => vec![DIALECT.login(nickname, token)],
-            (true, None) => {
-                DIALECT.greeting().map(str::to_owned).into_iter().chain([DIALECT.claim(nickname)]).collect()
-            }
+    fn arrival(&self, nickname: Option<&str>, token: Option<&str>, keeper: &str) -> Vec<String> {
+        if !self.extended {
+            // The confirmation has the UUID.
+            return vec![DIALECT.write(keeper, "fence: who am I?")];
+        }
+        let greeting = DIALECT.greeting().map(str::to_owned);
+        match (nickname, token) {
+            (Some(nickname), Some(token)) => vec![DIALECT.login(nickname, token)],
+            (nickname, _) => greeting.into_iter().chain(nickname.map(|nickname| DIALECT.claim(nickname))).collect(),
         }
     }
 
@@ -110,9 +111,9 @@ impl Words for Simple {
                     "message": text
                 });
                 if self.extended {
-                    for key in ["id", "time", "epoch", "offset"] {
-                        frame[key] = json!("$any");
-                    }
+                    let place =
+                        [("id", "$number-$number"), ("time", "$instant"), ("epoch", "$any"), ("offset", "$any")];
+                    place.into_iter().for_each(|(key, value)| frame[key] = json!(value));
                 }
                 Ok(frame)
             }

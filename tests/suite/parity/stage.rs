@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use super::model::Role::{Keeper, Receiver, Sender};
 use super::model::{Actor, Cast, Expected, Model, Role, Step};
 use super::scenarios::Arrival;
-use super::words::{Person, Words};
+use super::words::Words;
 use crate::support::client::{Client, parsed, shortened};
 use crate::support::dialect::{Dialect, Transport};
 use crate::support::node::Node;
-use crate::support::transcript::is_frame;
+use crate::support::transcript::Known;
 
 /// The key with which the nodes of the suite verify tokens.
 pub const KEY: &str = "a key for the parity of the dialects";
@@ -62,8 +62,8 @@ impl Stage {
         self.gather(&mut received).await?;
         for (role, frames) in received {
             let wanted = expected.frames(role);
-            let fits =
-                wanted.len() == frames.len() && wanted.iter().zip(&frames).all(|(one, other)| is_frame(one, other));
+            let same = |(wanted, frame): (&&Value, &Value)| Known::default().is_frame(wanted, frame);
+            let fits = wanted.len() == frames.len() && wanted.iter().zip(&frames).all(same);
             if !fits {
                 return Err(format!("{role:?}\n  expected {}\n  received {}", listed(wanted), listed(&frames)));
             }
@@ -153,24 +153,20 @@ async fn until_answered(client: &mut Client, request: &str) -> Result<Vec<Value>
 }
 
 async fn arrive(node: &Node, actor: &mut Actor, arrival: Arrival, keeper: &str) -> Result<Client, String> {
-    let (words, nickname) = (actor.words, actor.person.nickname.clone().unwrap_or_default());
-    let token = (arrival == Arrival::Account).then(|| token(&nickname));
+    let (words, nickname) = (actor.words, actor.person.nickname.as_deref());
+    let token = nickname.filter(|_| arrival == Arrival::Account).map(token);
     let mut client = connect(node, words, token.as_deref()).await?;
-    let requests =
-        if arrival == Arrival::Nameless { Vec::new() } else { words.arrival(&nickname, token.as_deref(), keeper) };
     let mut frames = Vec::new();
-    for request in requests {
+    for request in words.arrival(nickname, token.as_deref(), keeper) {
         frames.extend(until_answered(&mut client, &request).await?);
     }
     if let Some(error) = frames.iter().find(|frame| words.dialect().error(frame).is_some()) {
         return Err(error.to_string());
     }
-    if arrival == Arrival::Nameless {
-        actor.person = Person { nickname: None, id: None };
-    } else if arrival == Arrival::Guest && !words.has_nickname() {
-        let confirmed = frames.iter().find(|frame| text_of(frame).starts_with(FENCE)).ok_or("no confirmation")?;
-        let id = confirmed["identifier"].as_str().map(str::to_owned);
-        actor.person = Person { nickname: None, id };
+    if nickname.is_none() {
+        // The greeting and the confirmation of a message say it; news of rooms have another emitter.
+        let told = frames.iter().filter(|frame| frame["emitter"] != "channel");
+        actor.person.id = told.filter_map(|frame| frame["identifier"].as_str()).next().map(str::to_owned);
     }
     Ok(client)
 }

@@ -151,8 +151,9 @@ pub trait Words: Sync {
         None
     }
 
-    /// The requests with which a client introduces itself; none of them is refused. What `keeper` gets by it is ignored.
-    fn arrival(&self, nickname: &str, token: Option<&str>, keeper: &str) -> Vec<String>;
+    /// The requests with which a client introduces itself; none of them is refused. Whoever has no nickname learns its UUID by
+    /// them, where the dialect tells it. What `keeper` gets by it is ignored.
+    fn arrival(&self, nickname: Option<&str>, token: Option<&str>, keeper: &str) -> Vec<String>;
 
     /// # Errors
     /// Why the dialect cannot ask for it.
