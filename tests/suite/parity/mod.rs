@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::support::node::{Node, Plan};
 use crate::support::redis::Redis;
+use crate::support::token::with_key;
 use model::{Actor, Cast, Model};
 use scenarios::{Arrival, Scenario};
 use stage::{Places, Stage};
@@ -42,17 +43,13 @@ fn the_page_is_what_the_table_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parity_on_one_node() {
-    play_all(vec![plan(Plan::embedded()).start()]).await;
+    play_all(vec![with_key(Plan::embedded()).start()]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parity_on_three_nodes() {
     let redis = Redis::start();
-    play_all((0..3).map(|_| plan(Plan::on(&redis)).start()).collect()).await;
-}
-
-fn plan(plan: Plan) -> Plan {
-    plan.set("auth.token_key", stage::KEY)
+    play_all((0..3).map(|_| with_key(Plan::on(&redis)).start()).collect()).await;
 }
 
 #[derive(Clone, Copy)]

@@ -1,23 +1,19 @@
 //! One cell, played by real clients.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::model::Role::{Keeper, Receiver, Sender};
 use super::model::{Actor, Cast, Expected, Model, Role, Step};
 use super::scenarios::Arrival;
-use super::words::Words;
+use super::words::{Act, Words};
 use crate::support::client::{Client, parsed, shortened};
 use crate::support::dialect::{Dialect, Transport};
 use crate::support::node::Node;
+use crate::support::token::token_of;
 use crate::support::transcript::Known;
-
-/// The key with which the nodes of the suite verify tokens.
-pub const KEY: &str = "a key for the parity of the dialects";
 
 /// Texts that begin so are the test's own.
 const FENCE: &str = "fence";
@@ -59,6 +55,14 @@ impl Stage {
     pub async fn play(&mut self, step: &Step) -> Result<(), String> {
         let expected = self.model.perform(step)?;
         let mut received = self.carry_out(step, &expected).await?;
+        if step.act == Act::Destroy {
+            // Whoever is put out finds that out by itself, and tells its client a little later than the event comes by.
+            for role in self.model.connected().collect::<Vec<_>>() {
+                let missing = expected.frames(role).len().saturating_sub(received.entry(role).or_default().len());
+                let frames = self.next_of(role, missing).await?;
+                received.entry(role).or_default().extend(frames);
+            }
+        }
         self.gather(&mut received).await?;
         for (role, frames) in received {
             let wanted = expected.frames(role);
@@ -83,18 +87,18 @@ impl Stage {
             None => {
                 self.clients.remove(&step.role).ok_or("is not connected")?.disconnect().await;
                 let wanted = expected.frames(Keeper).len();
-                received.insert(Keeper, self.next_of_keeper(wanted).await?);
+                received.insert(Keeper, self.next_of(Keeper, wanted).await?);
             }
         }
         Ok(received)
     }
 
-    async fn next_of_keeper(&mut self, count: usize) -> Result<Vec<Value>, String> {
+    async fn next_of(&mut self, role: Role, count: usize) -> Result<Vec<Value>, String> {
         let room = self.model.cast.room.clone();
-        let keeper = self.clients.get_mut(&Keeper).ok_or("the keeper is gone")?;
+        let client = self.clients.get_mut(&role).ok_or("is not connected")?;
         let mut frames = Vec::new();
         while frames.len() < count {
-            let frame = parsed(&keeper.try_frame().await?);
+            let frame = parsed(&client.try_frame().await.map_err(|error| format!("{role:?}: {error}"))?);
             frames.extend(Some(frame).filter(|frame| concerns(frame, &room)));
         }
         Ok(frames)
@@ -154,7 +158,7 @@ async fn until_answered(client: &mut Client, request: &str) -> Result<Vec<Value>
 
 async fn arrive(node: &Node, actor: &mut Actor, arrival: Arrival, keeper: &str) -> Result<Client, String> {
     let (words, nickname) = (actor.words, actor.person.nickname.as_deref());
-    let token = nickname.filter(|_| arrival == Arrival::Account).map(token);
+    let token = nickname.filter(|_| arrival == Arrival::Account).map(token_of);
     let mut client = connect(node, words, token.as_deref()).await?;
     let mut frames = Vec::new();
     for request in words.arrival(nickname, token.as_deref(), keeper) {
@@ -180,13 +184,6 @@ async fn connect(node: &Node, words: &dyn Words, token: Option<&str>) -> Result<
         }
         None => Client::dial(Transport::Tcp.address(node, dialect), dialect, Transport::Tcp).await,
     }
-}
-
-fn token(account: &str) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
-    let claims = json!({"iss": "crosstalk", "aud": "crosstalk", "sub": account, "iat": now, "exp": now + 3600});
-    let key = EncodingKey::from_secret(KEY.as_bytes());
-    encode(&Header::new(Algorithm::HS256), &claims, &key).expect("the claims can be signed")
 }
 
 /// Whether a frame is about this cell: neither one of the test's own, nor news of somebody else's room.
