@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::words::{Act, At, Happening, NO_COMMAND, Reason, Sight, Verdict, Why, Words, field};
+use super::words::{Act, At, Happening, INTRODUCTION, NO_COMMAND, Reason, Sight, Verdict, Why, Words, field};
 use crate::support::dialect::Dialect;
 use crate::support::dialect::Dialect::Action as DIALECT;
 
@@ -19,9 +19,12 @@ impl Words for Action {
         DIALECT
     }
 
-    fn arrival(&self, nickname: Option<&str>, token: Option<&str>, _: &str) -> Vec<String> {
-        let logged_in = |name: &str| token.map_or_else(|| DIALECT.claim(name), |token| DIALECT.login(name, token));
-        nickname.map(logged_in).into_iter().collect()
+    fn arrival(&self, nickname: Option<&str>, token: Option<&str>, keeper: &str) -> Vec<String> {
+        vec![match (nickname, token) {
+            (Some(nickname), Some(token)) => DIALECT.login(nickname, token),
+            (Some(nickname), None) => DIALECT.claim(nickname),
+            (None, _) => DIALECT.write(keeper, INTRODUCTION),
+        }]
     }
 
     fn request(&self, act: &Act, room: &str) -> Result<String, Reason> {

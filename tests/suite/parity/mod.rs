@@ -9,6 +9,7 @@ mod model;
 mod page;
 mod pychat;
 mod scenarios;
+mod scripts;
 mod simple;
 mod stage;
 mod words;
@@ -104,7 +105,7 @@ impl Cell {
                 Arrival::Account => true,
             };
             let nickname = named.then(|| format!("{name}{tag}"));
-            let id = (!named).then(|| format!("UUID of {name}"));
+            let id = (!named && !words.login_first()).then(|| format!("UUID of {name}"));
             Actor { words, person: Person { nickname, id } }
         };
         Cast {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::model::{Model, Role, Shown};
+use super::model::{Cast, Model, Role, Shown};
 use super::words::{At, Happening, Person, Reason, Sight, Words};
 use super::{Cell, DIALECTS, NODES, Scenario, cells};
 
@@ -102,7 +102,7 @@ fn section(page: &mut String, cells: &[Cell], notes: &mut Notes) {
 
 /// What the shown steps of a cell show to the sender and to the receiver.
 fn told(cell: &Cell) -> Told {
-    let mut model = Model::new(cell.cast_called(""));
+    let mut model = Model::new(Cast { room: "red".to_owned(), ..cell.cast_called("") });
     let (mut sender, mut receiver) = (Shown::new(), Shown::new());
     for step in (cell.scenario.script)(&model.cast.clone())? {
         let mut expected = model.perform(&step)?;

@@ -22,6 +22,10 @@ impl Words for Pychat {
         DIALECT
     }
 
+    fn login_first(&self) -> bool {
+        true
+    }
+
     fn claim_minds_clash(&self) -> bool {
         false
     }

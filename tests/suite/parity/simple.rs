@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::words::{Act, At, Happening, NO_COMMAND, Person, Reason, Sight, Verdict, Why, Words, field};
+use super::words::{Act, At, Happening, INTRODUCTION, NO_COMMAND, Person, Reason, Sight, Verdict, Why, Words, field};
 use crate::support::dialect::Dialect::Simple as DIALECT;
 use crate::support::dialect::{Dialect, command};
 
@@ -35,14 +35,13 @@ impl Words for Simple {
     }
 
     fn arrival(&self, nickname: Option<&str>, token: Option<&str>, keeper: &str) -> Vec<String> {
-        if !self.extended {
-            // The confirmation has the UUID.
-            return vec![DIALECT.write(keeper, "fence: who am I?")];
-        }
-        let greeting = DIALECT.greeting().map(str::to_owned);
+        let greeting = DIALECT.greeting().filter(|_| self.extended).map(str::to_owned);
         match (nickname, token) {
+            // Told by the connection itself.
+            (Some(_), _) if !self.extended => Vec::new(),
             (Some(nickname), Some(token)) => vec![DIALECT.login(nickname, token)],
-            (nickname, _) => greeting.into_iter().chain(nickname.map(|nickname| DIALECT.claim(nickname))).collect(),
+            (Some(nickname), None) => greeting.into_iter().chain([DIALECT.claim(nickname)]).collect(),
+            (None, _) => greeting.into_iter().chain([DIALECT.write(keeper, INTRODUCTION)]).collect(),
         }
     }
 

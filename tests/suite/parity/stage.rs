@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::model::Role::{Keeper, Receiver, Sender};
 use super::model::{Actor, Cast, Expected, Model, Role, Step};
 use super::scenarios::Arrival;
-use super::words::{Act, Words};
+use super::words::{Act, INTRODUCTION, Words};
 use crate::support::client::{Client, parsed, shortened};
 use crate::support::dialect::{Dialect, Transport};
 use crate::support::node::Node;
@@ -35,14 +35,19 @@ impl Stage {
     /// Everybody arrives, with names that no other cell has. The UUIDs of those without one are learned.
     pub async fn open(mut cast: Cast, arrival: Arrival, places: Places<'_>) -> Result<Self, String> {
         let keeper_name = cast.keeper.person.identifier().to_owned();
-        let mut clients = BTreeMap::new();
+        let mut clients: BTreeMap<Role, Client> = BTreeMap::new();
         for (role, node, actor, arrival) in [
             (Keeper, places.keeper, &mut cast.keeper, Arrival::Account),
             (Receiver, places.receiver, &mut cast.receiver, Arrival::Guest),
             (Sender, places.sender, &mut cast.sender, arrival),
         ] {
-            let arrived = arrive(node, actor, arrival, &keeper_name).await;
-            clients.insert(role, arrived.map_err(|error| format!("{role:?} cannot arrive: {error}"))?);
+            let fault = |error: String| format!("{role:?} cannot arrive: {error}");
+            clients.insert(role, arrive(node, actor, arrival, &keeper_name).await.map_err(fault)?);
+            if let (None, false, Some(keeper)) =
+                (&actor.person.nickname, actor.words.login_first(), clients.get_mut(&Keeper))
+            {
+                actor.person.id = Some(introduced(keeper).await.map_err(fault)?);
+            }
         }
         Ok(Self { model: Model::new(cast), clients, fences: 0 })
     }
@@ -156,23 +161,27 @@ async fn until_answered(client: &mut Client, request: &str) -> Result<Vec<Value>
     }
 }
 
-async fn arrive(node: &Node, actor: &mut Actor, arrival: Arrival, keeper: &str) -> Result<Client, String> {
+async fn arrive(node: &Node, actor: &Actor, arrival: Arrival, keeper: &str) -> Result<Client, String> {
     let (words, nickname) = (actor.words, actor.person.nickname.as_deref());
     let token = nickname.filter(|_| arrival == Arrival::Account).map(token_of);
     let mut client = connect(node, words, token.as_deref()).await?;
-    let mut frames = Vec::new();
     for request in words.arrival(nickname, token.as_deref(), keeper) {
-        frames.extend(until_answered(&mut client, &request).await?);
-    }
-    if let Some(error) = frames.iter().find(|frame| words.dialect().error(frame).is_some()) {
-        return Err(error.to_string());
-    }
-    if nickname.is_none() {
-        // The greeting and the confirmation of a message say it; news of rooms have another emitter.
-        let told = frames.iter().filter(|frame| frame["emitter"] != "channel");
-        actor.person.id = told.filter_map(|frame| frame["identifier"].as_str()).next().map(str::to_owned);
+        let frames = until_answered(&mut client, &request).await?;
+        if let Some(error) = frames.iter().find(|frame| words.dialect().error(frame).is_some()) {
+            return Err(error.to_string());
+        }
     }
     Ok(client)
+}
+
+/// The UUID of somebody who has just written to the keeper.
+async fn introduced(keeper: &mut Client) -> Result<String, String> {
+    loop {
+        let frame = parsed(&keeper.try_frame().await?);
+        if text_of(&frame) == INTRODUCTION {
+            return Ok(frame["identifier"].as_str().ok_or("no identifier")?.to_owned());
+        }
+    }
 }
 
 async fn connect(node: &Node, words: &dyn Words, token: Option<&str>) -> Result<Client, String> {

@@ -119,6 +119,9 @@ pub struct At<'a> {
     pub history: &'a [Happening],
 }
 
+/// What somebody without a nickname writes to be known.
+pub const INTRODUCTION: &str = "fence: this is me";
+
 /// Why a dialect shows nothing, or cannot do it: a sentence for the page.
 pub type Reason = &'static str;
 
@@ -133,6 +136,11 @@ pub trait Words: Sync {
     /// Whether a client has a nickname. An account has one in any case.
     fn has_nickname(&self) -> bool {
         true
+    }
+
+    /// Whether nothing can be done before a login.
+    fn login_first(&self) -> bool {
+        false
     }
 
     /// Whether a join makes the room that is not there.
@@ -151,8 +159,8 @@ pub trait Words: Sync {
         None
     }
 
-    /// The requests with which a client introduces itself; none of them is refused. Whoever has no nickname learns its UUID by
-    /// them, where the dialect tells it. What `keeper` gets by it is ignored.
+    /// The requests with which a client introduces itself; none of them is refused. Whoever has no nickname, and can do without,
+    /// writes [`INTRODUCTION`] to `keeper`, who sees its UUID.
     fn arrival(&self, nickname: Option<&str>, token: Option<&str>, keeper: &str) -> Vec<String>;
 
     /// # Errors
