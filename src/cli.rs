@@ -152,10 +152,21 @@ fn greet(addresses: &[(&'static str, SocketAddr)]) {
             "  try        websocat ws://{http}/chat/action   and type   {{\"action\":\"JOIN ROOM\",\"room_id\":\"red\"}}"
         );
     }
-    if let Some(action) = reachable("action") {
-        println!("  action     ws://{action}/chat");
+    if let Some(https) = reachable("https") {
+        println!("  with TLS   https://{https}/");
     }
-    for (name, label) in [("action_tcp", "action, TCP"), ("detect_tcp", "any, TCP")] {
+    for (name, label) in [("action", "action"), ("simple", "simple")] {
+        if let Some(address) = reachable(name) {
+            println!("  {label:<10} ws://{address}/chat");
+        }
+    }
+    for (name, label) in [
+        ("action_tcp", "action, TCP"),
+        ("simple_tcp", "simple, TCP"),
+        ("detect_tcp", "any, TCP"),
+        ("pychat_tls", "pychat, TLS"),
+        ("detect_tls", "any, TLS"),
+    ] {
         if let Some(address) = reachable(name) {
             println!("  {label:<10} {address}");
         }

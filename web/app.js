@@ -7,6 +7,7 @@ import { TEXT_LIMIT_BYTES, View, textBytes } from './view.js';
 
 const NICKNAME_KEY = 'crosstalk.nickname';
 const ALREADY_JOINED = 'You are already registered in that room';
+const PASSWORD_WANTED = ['Room password required', 'Wrong room password'];
 const NOT_A_MEMBER = ['Room not found', 'You are already leave this room'];
 // After a loss the server may still hold the lost session, and with it our nickname: for a moment if only the connection
 // broke, for up to 15 s if a whole node died.
@@ -66,7 +67,7 @@ const view = new View({
 
 // --- connection ----------------------------------------------------------------------------------------------
 
-function connectionState({ state, retryAt }) {
+function connectionState({ state, retryAt, reason }) {
   clearInterval(countdown);
   if (state === 'connecting') {
     view.status('connecting', 'Connecting…');
@@ -78,6 +79,11 @@ function connectionState({ state, retryAt }) {
     for (const room of rooms.all) room.joined = false;
     // A login that has ended may be why there is no connection.
     if (account.username) learnAccount();
+    if (state === 'ended') {
+      view.status('ended', reason);
+      refresh();
+      return;
+    }
     const text = connected ? 'Connection lost' : 'Server not reachable';
     const tick = () => {
       const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
@@ -160,7 +166,7 @@ async function takeRooms() {
 async function reenter(room) {
   const { generation } = connection;
   try {
-    if (!room.direct) await insist(JOIN_WAITS_MS, { action: 'JOIN ROOM', room_id: room.id });
+    if (!room.direct) await insist(JOIN_WAITS_MS, room.joinRequest);
     room.joined = true;
     room.note(GAP_NOTE);
   } catch (failure) {
@@ -247,16 +253,30 @@ function join(text) {
   hashRoom = '';
   const id = roomId(text);
   const known = rooms.get(id);
-  if (!id) view.notice('Enter the name of a room');
+  if (!id || id === '@') view.notice('Enter the name of a room, or of a person after an @');
   else if (known?.joined) select(known);
   else if (!known && rooms.full) view.notice(`You are in ${ROOMS_MAX} rooms. Leave one to join another.`);
+  else if (id.startsWith('@')) converse(id);
   else enter(rooms.expect(id));
+}
+
+/** Opens the conversation with one person. Whether there is one of that name the first message shows. */
+function converse(id) {
+  const room = new Room(id);
+  room.joined = true;
+  rooms.list(room);
+  view.notice('');
+  select(room);
 }
 
 async function enter(room) {
   try {
-    await connection.request({ action: 'JOIN ROOM', room_id: room.id });
+    await connection.request(room.joinRequest);
   } catch (failure) {
+    if (PASSWORD_WANTED.includes(failure.message)) {
+      askPassword(room, failure.message);
+      return;
+    }
     // The answer to an earlier attempt was lost, the membership was not.
     if (failure.message !== ALREADY_JOINED) {
       rooms.forget(room);
@@ -269,6 +289,15 @@ async function enter(room) {
   rooms.list(room);
   view.notice('');
   select(room);
+}
+
+async function askPassword(room, failure) {
+  rooms.forget(room);
+  const password = await view.askPassword(room.label, room.password ? failure : '');
+  if (!password || (!rooms.get(room.id) && rooms.full)) return;
+  const again = rooms.expect(room.id);
+  again.password = password;
+  enter(again);
 }
 
 function select(room) {
@@ -380,6 +409,11 @@ async function deliver(room, entry) {
     await connection.request({ action: 'SEND MESSAGE', room_id: room.id, text: entry.text });
     room.unqueue(entry);
     view.notice('');
+    // Rooms send the sender's copy, people do not.
+    if (room.direct) {
+      room.add({ author: nickname, text: entry.text, own: true });
+      refresh();
+    }
   } catch (failure) {
     // Its copy may have come back from the room although the answer did not.
     if (!room.outbox.includes(entry)) return;

@@ -6,6 +6,8 @@ const DIAL_LIMIT_MS = 10_000;
 const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_CAP_MS = 30_000;
 const PENDING_MAX = 64;
+/** Reasons given with a close after which coming back by itself would only do harm. */
+const FINAL_REASONS = ['Your nickname is used by a newer login', 'You are logged out'];
 
 /** The server (or a limit of our own) said no: nothing happened, the message says why. */
 export class Refused extends Error {}
@@ -28,7 +30,8 @@ export class Connection {
   #pending = new Map();
 
   /**
-   * @param onState `({state: 'connecting' | 'open'} | {state: 'waiting', retryAt})`
+   * @param onState `({state: 'connecting' | 'open'} | {state: 'waiting', retryAt} | {state: 'ended', reason})`; after `ended`
+   *   only `dial` connects again
    * @param onMessage every frame that is not the answer to a request of this page
    */
   constructor(url, { onState, onMessage }) {
@@ -61,7 +64,10 @@ export class Connection {
       this.#onState({ state: 'open' });
     });
     socket.onmessage = present((event) => this.#receive(event.data));
-    socket.onclose = present(() => this.drop());
+    socket.onclose = present((event) => {
+      if (FINAL_REASONS.includes(event.reason)) this.#end(event.reason);
+      else this.drop();
+    });
   }
 
   /**
@@ -69,19 +75,33 @@ export class Connection {
    * link that would hide the loss from the user for a long time.
    */
   drop() {
-    const socket = this.#socket;
-    if (!socket) return;
-    clearTimeout(this.#dialLimit);
-    this.#socket = null;
-    this.#open = false;
-    this.#generation += 1;
-    socket.close();
+    if (!this.#socket) return;
+    this.#lose();
     const ceiling = Math.min(BACKOFF_CAP_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#failures, 10));
     this.#failures += 1;
     // Jitter keeps the clients of a restarted node from returning in one wave.
     const delay = ceiling * (0.5 + Math.random() / 2);
     this.#redial = setTimeout(() => this.dial(), delay);
     this.#onState({ state: 'waiting', retryAt: Date.now() + delay });
+    this.#abandonRequests();
+  }
+
+  #end(reason) {
+    this.#lose();
+    this.#onState({ state: 'ended', reason });
+    this.#abandonRequests();
+  }
+
+  #lose() {
+    clearTimeout(this.#dialLimit);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#open = false;
+    this.#generation += 1;
+    socket.close();
+  }
+
+  #abandonRequests() {
     for (const ref of [...this.#pending.keys()]) {
       this.#settle(ref)?.reject(new Unanswered('The connection was lost before the server answered'));
     }

@@ -17,8 +17,16 @@ export class Room {
   /** Sent texts without a confirmed outcome: `{text, state: 'sending' | 'refused' | 'unknown', reason}`. */
   outbox = [];
 
+  /** What opened the room, for coming back after a loss; empty where none was needed. */
+  password = '';
+
   constructor(id) {
     this.id = id;
+  }
+
+  get joinRequest() {
+    const request = { action: 'JOIN ROOM', room_id: this.id };
+    return this.password ? { ...request, password: this.password } : request;
   }
 
   /** A conversation with one person; it is neither joined nor left. */

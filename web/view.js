@@ -144,7 +144,8 @@ export class View {
     $('status').dataset.state = state;
     setText($('status-text'), text);
     setText($('status-detail'), detail);
-    $('retry').hidden = state !== 'offline';
+    $('retry').hidden = state !== 'offline' && state !== 'ended';
+    setText($('retry'), state === 'ended' ? 'Connect here' : 'Retry now');
   }
 
   notice(text) {
@@ -161,6 +162,20 @@ export class View {
   }
 
   // --- rooms -----------------------------------------------------------------------------------------------
+
+  /** Resolves with the password, or with nothing when the user would rather not. */
+  askPassword(label, error) {
+    const dialog = $('password-dialog');
+    setText($('password-room'), label);
+    setText($('password-error'), error);
+    $('password').value = '';
+    dialog.returnValue = '';
+    // A room asked for meanwhile takes the dialog over.
+    if (!dialog.open) dialog.showModal();
+    return new Promise((answer) => {
+      dialog.onclose = () => answer(dialog.returnValue === 'enter' ? $('password').value : '');
+    });
+  }
 
   get joinText() {
     return $('room').value;

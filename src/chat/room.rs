@@ -6,7 +6,8 @@ use super::{Nickname, Refusal, RoomId};
 const ROOM_NICKNAME_MAX_CHARS: usize = 32;
 /// Longest description of a room, in Unicode scalar values (scrp, section 1.5).
 const ROOM_DESCRIPTION_MAX_CHARS: usize = 256;
-/// Length of a room's password, in Unicode scalar values (scrp, section 1.5).
+/// Length of a room's password, in printable ASCII characters (scrp, section 1.5): what one dialect cannot say, its clients
+/// could not enter with.
 const ROOM_PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 6..=64;
 
 /// How a room lets people in.
@@ -59,7 +60,8 @@ impl RoomWishes {
         if self.description.as_ref().is_some_and(|text| !plain(text, ROOM_DESCRIPTION_MAX_CHARS)) {
             return Err(Refusal::ParameterInvalid("description"));
         }
-        let is_password = |text: &String| ROOM_PASSWORD_CHARS.contains(&text.chars().count());
+        let printable = |text: &String| text.bytes().all(|byte| (0x20..=0x7E).contains(&byte));
+        let is_password = |text: &String| ROOM_PASSWORD_CHARS.contains(&text.len()) && printable(text);
         match (self.access(), &self.password) {
             (Some(AccessType::Password), None) => Err(Refusal::ParameterMissing("password")),
             (Some(AccessType::Password), Some(password)) if is_password(password) => Ok(()),
@@ -134,7 +136,9 @@ mod tests {
         assert_eq!(wishes(None, None), Ok(()));
         assert_eq!(wishes(None, Some("secret")), Ok(()));
         assert_eq!(wishes(Some(AccessType::Password), None), Err(Refusal::ParameterMissing("password")));
-        assert_eq!(wishes(None, Some("short")), Err(Refusal::ParameterInvalid("password")));
+        for password in ["short", "sécret", "sec\tret", &"x".repeat(65)] {
+            assert_eq!(wishes(None, Some(password)), Err(Refusal::ParameterInvalid("password")), "{password}");
+        }
         assert_eq!(wishes(Some(AccessType::Public), Some("secret")), Err(Refusal::ParameterInvalid("password")));
         let long = RoomWishes { description: Some("x".repeat(257)), ..RoomWishes::default() };
         assert_eq!(long.check(), Err(Refusal::ParameterInvalid("description")));

@@ -99,6 +99,20 @@ fn check(config: Config) -> Result<Config, ConfigError> {
     if config.session.keepalive_s == 0 {
         return wrong("session.keepalive_s", "must be above 0");
     }
+    let listen = &config.listen;
+    if let Some(name) = [("https", listen.https), ("pychat_tls", listen.pychat_tls), ("detect_tls", listen.detect_tls)]
+        .into_iter()
+        .find_map(|(name, address)| address.0.map(|_| name))
+    {
+        for (key, value) in [("tls.certificate", &config.tls.certificate), ("tls.key", &config.tls.key)] {
+            if value.is_empty() {
+                return wrong(key, &format!("is needed, because listen.{name} is on"));
+            }
+        }
+    }
+    if config.tls.follow_ms == 0 {
+        return wrong("tls.follow_ms", "must be above 0");
+    }
     if config.redis.pool_size == 0 {
         return wrong("redis.pool_size", "must be above 0");
     }

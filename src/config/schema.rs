@@ -132,6 +132,8 @@ config! {
     listen: Listen {
         /// Main HTTP port: the web page at `/`, WebSockets at `/chat`, `/chat/action`, `/chat/simple` and `/chat/pychat`.
         http: Address = address("0.0.0.0:8080");
+        /// The main HTTP port over TLS (section `tls`).
+        https: Address = Address(None);
         /// Original port of the `action` protocol: WebSocket at `/chat`.
         action: Address = address("0.0.0.0:8000");
         /// Original port of the `simple` protocol: WebSocket at `/chat`.
@@ -144,8 +146,21 @@ config! {
         simple_tcp: Address = Address(None);
         /// Raw TCP that decides the dialect from each client's first line.
         detect_tcp: Address = Address(None);
+        /// `pychat` over TLS.
+        pychat_tls: Address = Address(None);
+        /// Raw TCP over TLS that decides the dialect from each client's first line.
+        detect_tls: Address = Address(None);
         /// Health and metrics. Never put it behind the public load balancer; in a pod, bind it to `0.0.0.0:9600`.
         admin: Address = address("127.0.0.1:9600");
+    }
+    /// The certificate of the listeners that speak TLS.
+    tls: Tls {
+        /// PEM file with the certificate, and the chain above it.
+        certificate: String = String::new();
+        /// PEM file with the private key.
+        key: String = String::new();
+        /// Milliseconds between two looks whether the files have changed; a renewed certificate serves new connections.
+        follow_ms: u64 = 10_000;
     }
     /// Where state lives: embedded in this process, or in a Redis shared by any number of nodes.
     storage: Storage {

@@ -28,6 +28,8 @@ const FLOW_COOKIE: &str = "crosstalk_flow";
 const REGISTRATION_COOKIE: &str = "crosstalk_registration";
 /// How long somebody may be at a provider, or think about a username.
 const DETOUR_S: i64 = 600;
+/// How far a login's begin may be put after the clock's second, to be later than what was ended in that second.
+const SECONDS_AHEAD_MAX: usize = 5;
 
 /// What logging in with a browser needs.
 pub struct LoginPages {
@@ -163,7 +165,10 @@ impl LoginPages {
     async fn log_in(&self, account: Nickname, outcome: Outcome) -> Result<Response, Failure> {
         let (_, tokens) = self.configured()?;
         let mut login = tokens.begin(account);
-        if !self.accounts.stands(&login).await? {
+        for _ in 0..SECONDS_AHEAD_MAX {
+            if self.accounts.stands(&login).await? {
+                break;
+            }
             // All logins begun up to this very second were ended; this one is later than they.
             login.began_s += 1;
         }

@@ -1,6 +1,7 @@
 //! A node: puts everything together, keeps it alive, takes it down in order. The only place that knows all layers.
 
 mod housekeeping;
+mod listeners;
 mod login;
 
 use std::net::SocketAddr;
@@ -19,13 +20,11 @@ use crate::backend::embedded::{Embedded, Retention};
 use crate::backend::redis::{Redis, Settings};
 use crate::backend::{Backend, InboundSender, inbound};
 use crate::chat::{CloseReason, NodeId, Refusal};
-use crate::config::{Address, Config, Shutdown};
-use crate::http::{Health, LoginPages, admin_router, main_router, original_router};
+use crate::config::{Config, Shutdown};
+use crate::http::{Health, LoginPages};
 use crate::service::{Accounts, Chat, ChatLimits, PasswordSettings, Passwords, dispatch};
 use crate::session::{Lifecycle, SessionLimits, Shared};
 use crate::telemetry::{Metrics, Tracer};
-use crate::transport::{Admission, Listener, serve_http, serve_lines};
-use crate::wire::DialectKind;
 
 /// The admin port serves probes and scrapes; a few at once are plenty, and none of the clients' places is theirs.
 const ADMIN_CONNECTIONS: usize = 256;
@@ -56,7 +55,7 @@ impl Node {
         begin_counters(&metrics);
         let (clock, entropy) = (Clock::system(), Entropy::system());
         // Before anything that leaves traces elsewhere: an address that is taken fails the start at once.
-        let listeners = bind(&config)?;
+        let listeners = listeners::bind(&config)?;
         let running = CancellationToken::new();
         let (sender, receiver) = inbound(config.redis.bus_queue_bytes as usize, metrics.clone());
         let id = NodeId::from_random(entropy.bits());
@@ -115,52 +114,9 @@ impl Node {
         ));
         node.tasks.spawn(housekeeping::restore(chat.clone(), heartbeat, lost, running.clone()));
         node.tasks.spawn(housekeeping::sweep(chat, metrics.clone(), millis(config.cluster.sweep_ms), running));
-        node.listen(listeners, &config, &metrics)?;
+        node.listen(listeners, &config, &metrics).await?;
         node.health.set_started();
         Ok(node)
-    }
-
-    fn listen(&mut self, listeners: Vec<Listener>, config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<()> {
-        let limits = &config.limits;
-        let admission = Admission::new(limits.connections, limits.connections_per_address, metrics.clone());
-        let admin_admission = Admission::new(ADMIN_CONNECTIONS, ADMIN_CONNECTIONS, metrics.clone());
-        let handshake = millis(config.session.handshake_ms);
-        for listener in listeners {
-            let (shared, admission, stop) = (self.shared.clone(), admission.clone(), self.accepting.clone());
-            self.addresses.push((listener.name, listener.address()?));
-            match listener.name {
-                "http" => {
-                    let router = main_router(shared.clone(), self.login.clone());
-                    self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
-                }
-                "action" => {
-                    let router = original_router(DialectKind::Action, self.login.gate.clone(), shared.clone());
-                    self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
-                }
-                "simple" => {
-                    let router = original_router(DialectKind::Simple, self.login.gate.clone(), shared.clone());
-                    self.tasks.spawn(serve_http(listener, router, admission, shared, handshake, stop));
-                }
-                "admin" => {
-                    let router = admin_router(self.health.clone(), metrics.clone());
-                    let stop = self.serving_admin.clone();
-                    self.tasks.spawn(serve_http(listener, router, admin_admission.clone(), shared, handshake, stop));
-                }
-                "pychat" => {
-                    self.tasks.spawn(serve_lines(listener, Some(DialectKind::Pychat), admission, shared, stop));
-                }
-                "action_tcp" => {
-                    self.tasks.spawn(serve_lines(listener, Some(DialectKind::Action), admission, shared, stop));
-                }
-                "simple_tcp" => {
-                    self.tasks.spawn(serve_lines(listener, Some(DialectKind::Simple), admission, shared, stop));
-                }
-                _ => {
-                    self.tasks.spawn(serve_lines(listener, None, admission, shared, stop));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Takes the node down: no new connections, no new requests, everything accepted delivered, everything held released.
@@ -202,24 +158,12 @@ fn begin_counters(metrics: &Metrics) {
     for refusal in Refusal::labels() {
         metrics.refusals_total.with_label_values(&[refusal]);
     }
+    for outcome in ["renewed", "failed"] {
+        metrics.tls_renewals_total.with_label_values(&[outcome]);
+    }
     for outcome in Outcome::ALL {
         metrics.auth_total.with_label_values(&[outcome.label()]);
     }
-}
-
-fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
-    let listen = &config.listen;
-    let wanted: [(&'static str, Address); 8] = [
-        ("http", listen.http),
-        ("action", listen.action),
-        ("simple", listen.simple),
-        ("pychat", listen.pychat),
-        ("action_tcp", listen.action_tcp),
-        ("simple_tcp", listen.simple_tcp),
-        ("detect_tcp", listen.detect_tcp),
-        ("admin", listen.admin),
-    ];
-    wanted.into_iter().filter_map(|(name, address)| Some(Listener::bind(name, address.0?))).collect()
 }
 
 fn passwords(config: &Config, entropy: &Entropy, metrics: &Arc<Metrics>) -> anyhow::Result<Passwords> {

@@ -81,6 +81,8 @@ metrics! {
     connections: IntGaugeVec "crosstalk_connections" ["dialect", "transport"] [] "Open client connections.";
     connections_total: IntCounterVec "crosstalk_connections_total" ["dialect", "transport"] [] "Client connections accepted since the start.";
     connections_refused_total: IntCounter "crosstalk_connections_refused_total" [] [] "Connections turned away because a connection limit was reached.";
+    tls_failures_total: IntCounter "crosstalk_tls_failures_total" [] [] "TLS handshakes that failed or were not finished in time.";
+    tls_renewals_total: IntCounterVec "crosstalk_tls_renewals_total" ["outcome"] [] "Changed certificate files read again, by outcome.";
     closes_total: IntCounterVec "crosstalk_closes_total" ["reason"] [] "Sessions ended, by reason.";
     requests_total: IntCounterVec "crosstalk_requests_total" ["dialect"] [] "Requests read from clients, refused ones included.";
     refusals_total: IntCounterVec "crosstalk_refusals_total" ["refusal"] [] "Requests refused, by refusal.";

@@ -17,7 +17,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Admission, Admitted};
+use super::tls::{Certificate, Inside};
+use super::{Admission, Admitted, Stream};
 use crate::chat::{CloseReason, Notice};
 use crate::session::{self, Opening, Shared};
 use crate::wire::{DialectKind, FramingKind, WireFormat};
@@ -79,9 +80,28 @@ fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(TCP_KEEPALIVE / 4));
 }
 
+/// What every accepted connection passes before it is served.
+#[derive(Clone)]
+pub struct Door {
+    /// `None`: connections are in the clear.
+    pub certificate: Option<Arc<Certificate>>,
+    /// For the TLS handshake; over HTTP also for each request.
+    pub handshake: Duration,
+}
+
+impl Door {
+    async fn pass(&self, stream: TcpStream, inside: Inside) -> Option<Stream> {
+        match &self.certificate {
+            Some(certificate) => certificate.handshake(stream, inside, self.handshake).await,
+            None => Some(Stream::Plain(stream)),
+        }
+    }
+}
+
 /// Serves a raw TCP listener, one message per line; without a dialect, each client's first line tells it.
 pub async fn serve_lines(
     listener: Listener,
+    door: Door,
     dialect: Option<DialectKind>,
     admission: Arc<Admission>,
     shared: Arc<Shared>,
@@ -93,13 +113,17 @@ pub async fn serve_lines(
             let lifecycle = shared.lifecycle.clone();
             match admission.admit(peer.ip()) {
                 Some(admitted) => {
-                    let (shared, opening) = (shared.clone(), opening.clone());
+                    let (shared, opening, door) = (shared.clone(), opening.clone(), door.clone());
                     lifecycle.spawn(async move {
-                        session::run(stream, Bytes::new(), opening, shared).await;
+                        if let Some(stream) = door.pass(stream, Inside::Lines).await {
+                            session::run(stream, Bytes::new(), opening, shared).await;
+                        }
                         drop(admitted);
                     });
                 }
-                None => lifecycle.spawn(turn_away(stream, dialect)),
+                None if door.certificate.is_none() => lifecycle.spawn(turn_away(stream, dialect)),
+                // A handshake for the sake of a refusal would cost more than the connection.
+                None => {}
             }
         })
         .await;
@@ -115,28 +139,32 @@ async fn turn_away(mut stream: TcpStream, dialect: Option<DialectKind>) {
     }
 }
 
-/// Serves an HTTP listener. A request that is not finished within `handshake` ends the connection. The place of an upgraded
-/// connection goes on with its session, by way of the request's extensions.
+/// Serves an HTTP listener. A request that is not finished in time ends the connection. The place of an upgraded connection
+/// goes on with its session, by way of the request's extensions.
 pub async fn serve_http(
     listener: Listener,
+    door: Door,
     router: Router,
     admission: Arc<Admission>,
     shared: Arc<Shared>,
-    handshake: Duration,
     stop: CancellationToken,
 ) {
     let ending = stop.clone();
     listener
         .accept_each(stop, |stream, peer| {
             let admitted = admission.admit(peer.ip()).map(Arc::new);
-            let connection = connection(stream, router.clone(), admitted, handshake, ending.clone());
-            shared.lifecycle.spawn(connection);
+            let (door, router, ending) = (door.clone(), router.clone(), ending.clone());
+            shared.lifecycle.spawn(async move {
+                if let Some(stream) = door.pass(stream, Inside::Http).await {
+                    connection(stream, router, admitted, door.handshake, ending).await;
+                }
+            });
         })
         .await;
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: Stream,
     router: Router,
     admitted: Option<Arc<Admitted>>,
     handshake: Duration,

@@ -1,9 +1,13 @@
-//! Sockets: listeners with their limits, raw TCP, and the WebSocket upgrade.
+//! Sockets: listeners with their limits, TLS, raw TCP, and the WebSocket upgrade.
 
 mod admission;
 mod listener;
+mod stream;
+mod tls;
 mod websocket;
 
 pub use admission::{Admission, Admitted};
-pub use listener::{Listener, serve_http, serve_lines};
+pub use listener::{Door, Listener, serve_http, serve_lines};
+pub use stream::Stream;
+pub use tls::{Certificate, CertificateError};
 pub use websocket::{Wanted, upgrade};

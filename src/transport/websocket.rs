@@ -8,10 +8,9 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
-use super::Admitted;
+use super::{Admitted, Stream};
 use crate::chat::Login;
 use crate::session::{self, Opening, Shared};
 use crate::wire::{DialectKind, FramingKind};
@@ -40,9 +39,9 @@ pub fn upgrade(mut request: Request, wanted: Wanted, shared: Arc<Shared>) -> Res
     let opening = Opening { dialect, extended, login, framing: FramingKind::WebSocket, transport: "websocket" };
     let lifecycle = shared.lifecycle.clone();
     lifecycle.spawn(async move {
-        match upgraded.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<TcpStream>>) {
+        match upgraded.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<Stream>>) {
             Ok(Ok(parts)) => session::run(parts.io.into_inner(), parts.read_buf, opening, shared).await,
-            Ok(Err(_)) => tracing::error!("an upgraded connection is no TCP stream"),
+            Ok(Err(_)) => tracing::error!("an upgraded connection is no stream of ours"),
             Err(error) => tracing::debug!(%error, "a WebSocket handshake was not finished"),
         }
         drop(admitted);

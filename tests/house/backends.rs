@@ -57,7 +57,6 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// One node's end of a backend.
 struct Node {
     backend: Backend,
-    id: NodeId,
     inbound: Inbound,
     clock: Clock,
     _running: tokio_util::sync::DropGuard,
@@ -69,8 +68,7 @@ fn embedded(dir: Option<&std::path::Path>) -> Node {
     let retention = Retention { count: KEPT, age_us: 3_600_000_000, rooms: 10, kept_rooms: KEPT_ROOMS };
     let backend = Arc::new(Embedded::open(dir, retention, sender, clock.clone(), Entropy::system()).unwrap());
     let running = CancellationToken::new().drop_guard();
-    let id = NodeId::from_random(1);
-    Node { backend: Backend::of(backend), id, inbound: receiver, clock, _running: running }
+    Node { backend: Backend::of(backend), inbound: receiver, clock, _running: running }
 }
 
 /// The clock stands still unless a test moves it: no lease runs out because a machine is slow.
@@ -97,7 +95,7 @@ async fn redis(server: &Server) -> Node {
     let backend =
         Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics, stop.clone()).await.unwrap();
     assert_eq!(backend.renew().await, Ok(Lease::Renewed));
-    Node { backend: Backend::of(Arc::new(backend)), id, inbound: receiver, clock, _running: stop.drop_guard() }
+    Node { backend: Backend::of(Arc::new(backend)), inbound: receiver, clock, _running: stop.drop_guard() }
 }
 
 impl Node {

@@ -25,9 +25,9 @@ struct House {
 fn house(require_login: bool) -> House {
     let (clock, entropy, metrics) = (Clock::manual(), Entropy::seeded(1), Arc::new(Metrics::new()));
     let (sender, _) = inbound(1 << 20, metrics.clone());
-    let retention = Retention { count: 1, age_us: 1, rooms: 1 };
-    let directory = Arc::new(Embedded::open(None, retention, sender, clock.clone(), entropy.clone()).unwrap());
-    let accounts = Arc::new(Accounts::new(directory));
+    let retention = Retention { count: 1, age_us: 1, rooms: 1, kept_rooms: 1 };
+    let backend = Arc::new(Embedded::open(None, retention, sender, clock.clone(), entropy.clone()).unwrap());
+    let accounts = Arc::new(Accounts::new(backend.clone(), backend));
     let settings = TokenSettings {
         key: b"0123456789abcdef0123456789abcdef".to_vec(),
         former_keys: Vec::new(),

@@ -1,7 +1,7 @@
 //! The configurable limits: every refusal is an error reply, and none costs others anything.
 
 use crate::support::client::{Client, Received, parsed};
-use crate::support::dialect::Dialect::{self, Action, Pychat};
+use crate::support::dialect::Dialect::{self, Action, Pychat, Simple};
 use crate::support::dialect::Transport;
 use crate::support::node::Plan;
 use crate::support::{eventually, until};
@@ -11,9 +11,9 @@ const ENOUGH: usize = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_beyond_the_rate_are_refused_and_later_ones_are_not() {
-    // Other requests count as messages too: of the burst LOGIN and JOIN take two.
+    // Other requests count as messages too: of the burst the login takes two at most.
     let node = Plan::embedded().set("limits.messages_per_second", "1").set("limits.message_burst", "6").start();
-    for dialect in [Action, Pychat] {
+    for dialect in Dialect::ALL {
         let name = format!("hasty{dialect:?}");
         let mut hasty = Client::member(&node, dialect, &name, "red").await;
         let mut other = Client::member(&node, dialect, &format!("other{dialect:?}"), "blue").await;
@@ -27,7 +27,8 @@ async fn messages_beyond_the_rate_are_refused_and_later_ones_are_not() {
                 Some(error) => break error.to_owned(),
             }
         };
-        assert_eq!(refusal, "Too many requests", "{dialect:?}");
+        let expected = if dialect == Simple { "rate_limited" } else { "Too many requests" };
+        assert_eq!(refusal, expected, "{dialect:?}");
         assert!(accepted.len() >= 4, "{dialect:?}: the burst has room for 4 messages, accepted {accepted:?}");
         // The rate is a session's own, and a refused message is in no room.
         other.say("blue", "me too?").await;
@@ -77,10 +78,10 @@ async fn a_session_is_in_a_hundred_rooms_at_most() {
 async fn twenty_malformed_messages_in_a_row_end_the_connection() {
     let node = Plan::embedded().start();
     for transport in Transport::ALL {
-        for (dialect, malformed) in [(Action, "this is no JSON"), (Pychat, "JOIN !@#")] {
+        for (dialect, malformed) in [(Action, "this is no JSON"), (Simple, "this is no JSON"), (Pychat, "JOIN !@#")] {
             let name = format!("{dialect:?}{transport:?}");
             let mut client = Client::connect(&node, dialect, transport).await;
-            client.must(&dialect.claim(&name)).await;
+            client.claim(&name).await;
             for _ in 0..19 {
                 client.refused(malformed).await;
             }
@@ -91,7 +92,8 @@ async fn twenty_malformed_messages_in_a_row_end_the_connection() {
             }
             client.send(malformed).await;
             let last = last_error_before_end(&mut client, dialect).await;
-            assert_eq!(last.0, "Too many malformed messages", "{name}");
+            let expected = if dialect == Simple { "too_many_strikes" } else { "Too many malformed messages" };
+            assert_eq!(last.0, expected, "{name}");
             if transport == Transport::WebSocket {
                 assert_eq!(last.1, Some(1008), "{name}");
             }
@@ -131,7 +133,7 @@ async fn connections_are_limited(key: &str) {
     for client in [&mut first, &mut second, &mut third] {
         client.expect_quiet().await;
     }
-    for dialect in [Action, Pychat] {
+    for dialect in Dialect::ALL {
         let mut newcomer = Client::connect(&node, dialect, Transport::Tcp).await;
         let frame = parsed(&newcomer.frame().await);
         assert!(dialect.error(&frame).is_some(), "{dialect:?}: the newcomer was told {frame}");

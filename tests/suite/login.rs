@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::support::node::{Node, Plan};
 use crate::support::oidc::Provider;
 use crate::support::ports;
+pub use crate::support::token::KEY;
 use crate::support::visitor::{Answer, Visitor};
 
-pub const KEY: &str = "a key for tests that has 32 bytes";
 const TOKEN: &str = "crosstalk_token";
 const FLOW: &str = "crosstalk_flow";
 

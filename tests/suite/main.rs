@@ -6,6 +6,7 @@
 // The server's rules against the ambient clock and against panics are not meant for tests, where a panic is the verdict.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod broker_away;
 mod cluster;
 mod gaps;
@@ -17,9 +18,11 @@ mod node_death;
 mod parity;
 mod private;
 mod process;
+mod rooms;
 mod rubbish;
 mod shutdown;
 mod slow_reader;
 mod support;
+mod tls;
 mod transcripts;
 mod web_page;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::client::Client;
-use crate::support::dialect::Dialect::{Action, Pychat};
+use crate::support::dialect::Dialect::{self, Action, Pychat};
 use crate::support::dialect::Transport;
 use crate::support::node::{LISTENERS, Plan};
 use crate::support::random::Random;
@@ -41,7 +41,7 @@ async fn rubbish_on_every_port_harms_nobody() {
     alice.say("red", "still fine?").await;
     bob.expect_message("alice", "still fine?").await;
     for transport in Transport::ALL {
-        for dialect in [Action, Pychat] {
+        for dialect in Dialect::ALL {
             Client::connect(&node, dialect, transport).await.expect_quiet().await;
         }
     }

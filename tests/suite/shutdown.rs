@@ -127,7 +127,7 @@ async fn every_kind_of_connection_is_closed_in_order() {
     let mut node = Plan::embedded().start();
     let mut clients = Vec::new();
     for transport in Transport::ALL {
-        for dialect in [Action, Pychat] {
+        for dialect in Dialect::ALL {
             clients.push((dialect, transport, Client::connect(&node, dialect, transport).await));
         }
     }

@@ -1,6 +1,8 @@
 //! The page at `/`, used as people use it: two browsers on two replicas.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::browser::{Browser, Screen};
 use crate::support::client::Client;
@@ -14,31 +16,6 @@ async fn page(node: &Node, screen: Screen) -> Browser {
 }
 
 impl Browser {
-    async fn sign_in(&self, nickname: &str) {
-        self.shows("#status[data-state=online]").await;
-        self.fill("#nickname", nickname).await;
-        self.click("#login").await;
-        self.shows("body[data-view=chat]").await;
-    }
-
-    async fn join(&self, room: &str) {
-        self.fill("#room", room).await;
-        self.click("#join").await;
-        self.shows(&format!("#rooms [data-room={room}]")).await;
-    }
-
-    async fn say(&self, text: &str) {
-        self.fill("#composer", text).await;
-        self.click("#send").await;
-    }
-
-    /// The message is in the list, once.
-    async fn shows_message(&self, author: &str, text: &str) {
-        let css = format!("#messages li[data-author='{author}'][data-text='{text}']");
-        self.shows(&css).await;
-        assert_eq!(self.count(&css).await, 1, "{css}");
-    }
-
     async fn fits_its_width(&self) {
         let widths = self.evaluate("return [document.documentElement.scrollWidth, window.innerWidth]").await;
         assert_eq!(widths, json!([360, 360]), "the width of the content and of the phone");
@@ -131,4 +108,42 @@ async fn comes_back(plan: Plan) {
     alice.shows_message("alice", "after").await;
     bob.say("main", "welcome back").await;
     alice.shows_message("bob", "welcome back").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_with_a_password_is_entered_and_a_person_written_to() {
+    let node = Plan::embedded().start();
+    let mut keeper = TcpStream::connect(node.address("simple_tcp")).await.expect("the listener accepts");
+    let vault = json!({"type": "command", "action": "create", "target": "#vault", "password": "sesame 1"});
+    keeper.write_all(format!("{vault}\n").as_bytes()).await.expect("the command is sent");
+    keeper.read_u8().await.expect("the creation is announced");
+    let alice = page(&node, Screen::Desk).await;
+    alice.sign_in("alice").await;
+
+    alice.fill("#room", "vault").await;
+    alice.click("#join").await;
+    alice.fill("#password", "open up").await;
+    alice.click("#password-enter").await;
+    eventually("the page tells that the password is wrong", async || match alice.text("#password-error").await? {
+        text if text.contains("Wrong room password") => Ok(()),
+        text => Err(text),
+    })
+    .await;
+    alice.screenshot("desk-password").await;
+    alice.fill("#password", "sesame 1").await;
+    alice.click("#password-enter").await;
+    alice.shows("#rooms [data-room=vault]").await;
+    alice.say("inside").await;
+    alice.shows_message("alice", "inside").await;
+
+    let mut bob = Client::member(&node, Pychat, "bob", "hall").await;
+    alice.fill("#room", "@bob").await;
+    alice.click("#join").await;
+    alice.shows("#rooms [data-room='@bob']").await;
+    alice.say("psst").await;
+    assert_eq!(bob.frame().await, r#"{"type":"privateMessage","body":"psst","from":"alice"}"#);
+    alice.shows_message("alice", "psst").await;
+    bob.must("MSG alice what is it?").await;
+    alice.shows_message("bob", "what is it?").await;
+    alice.screenshot("desk-private").await;
 }

@@ -54,7 +54,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
 {{- fail "ingress.enabled needs at least one name in ingress.hosts" }}
 {{- end }}
+{{- if and .Values.auth.providers (not (and .Values.auth.existingSecret .Values.auth.publicUrl)) }}
+{{- fail "auth.providers needs auth.existingSecret and auth.publicUrl" }}
+{{- end }}
+{{- if and .Values.auth.requireLogin (not .Values.auth.existingSecret) }}
+{{- fail "auth.requireLogin needs auth.existingSecret" }}
+{{- end }}
 {{- $owned := dict
+  "auth.token_key" "auth.existingSecret"
+  "auth.token_key_file" "auth.existingSecret"
+  "auth.token_keys_former" "auth.existingSecret"
+  "auth.token_keys_former_file" "auth.existingSecret"
+  "auth.public_url" "auth.publicUrl"
+  "auth.allowed_origins" "auth.allowedOrigins"
+  "auth.require_login" "auth.requireLogin"
   "storage.redis" "redis.url"
   "storage.redis_file" "redis.existingSecret"
   "storage.data_dir" "redis.url or redis.existingSecret, because pods keep no files"
@@ -62,6 +75,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
   "shutdown.deadline_ms" "shutdown.deadlineMs"
   "listen.http" "listen.address and service.port"
   "listen.action" "listen.address and service.action"
+  "listen.simple" "listen.address and service.simple"
   "listen.pychat" "listen.address and pychat"
   "listen.admin" "listen.address" }}
 {{- range $key, $value := .Values.config }}

@@ -1,7 +1,11 @@
 //! The whole way as people go it.
 
+use tokio::net::TcpStream;
+
 use super::*;
 use crate::support::browser::{Browser, Screen};
+use crate::support::client::Client;
+use crate::support::dialect::Dialect::{Action, Pychat};
 use crate::support::eventually;
 
 impl Browser {
@@ -51,6 +55,12 @@ async fn a_person_logs_in_chooses_a_username_logs_out_and_comes_back() {
     browser.shows("#logout").await;
     browser.says("#account", "Zoë & Co").await;
     assert_eq!(browser.username().await, "Zoë & Co");
+    browser.join("hall").await;
+    let mut guest = Client::member(&site.node, Pychat, "guest", "hall").await;
+    browser.say("hello from the page").await;
+    guest.expect_message("Zoë & Co", "hello from the page").await;
+    browser.shows_message("Zoë & Co", "hello from the page").await;
+    browser.screenshot("phone-account-chat").await;
     assert_eq!(browser.evaluate("return document.cookie").await, "", "no script reads the token");
 
     browser.click("#logout").await;
@@ -63,6 +73,35 @@ async fn a_person_logs_in_chooses_a_username_logs_out_and_comes_back() {
     browser.says("#account", "Zoë & Co").await;
     assert_eq!((site.counted("logged_in").await, site.counted("registered").await), (1.0, 2.0));
     assert_eq!(site.counted("logged_out").await, 1.0);
+}
+
+/// Two windows of one account would take the name from one another for ever if each came back by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_whose_account_logs_in_elsewhere_waits_to_be_asked() {
+    let site = Site::start();
+    let mut elsewhere = site.registered("alice").await;
+    let browser = Browser::open(&site.at("/"), Screen::Desk).await;
+    browser.click("#providers a").await;
+    browser.log_in_at_provider("alice").await;
+    browser.says("#account", "alice").await;
+    browser.join("hall").await;
+
+    let token = site.token(&mut elsewhere);
+    let stream = TcpStream::connect(site.node.address("http")).await.expect("the port accepts");
+    let path = format!("/chat/action?token={token}");
+    let mut second = Client::over_websocket(stream, &path, Action).await.expect("the token is taken");
+    browser.says("#status-text", "Your nickname is used by a newer login").await;
+    browser.screenshot("desk-superseded").await;
+    second.expect_quiet().await;
+
+    browser.click("#retry").await;
+    browser.shows("#status[data-state=online]").await;
+    let notice = second.frame().await;
+    assert!(notice.contains("Your nickname is used by a newer login"), "{notice}");
+    assert_eq!(second.expect_closed().await.map(|(code, _)| code), Some(1008));
+    let mut guest = Client::member(&site.node, Pychat, "guest", "hall").await;
+    browser.say("back in the hall").await;
+    guest.expect_message("alice", "back in the hall").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ pub mod dialect;
 pub mod http;
 pub mod node;
 pub mod oidc;
+pub mod page;
 pub mod ports;
 pub mod process;
 pub mod random;

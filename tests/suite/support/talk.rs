@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::client::{Client, parsed, shortened};
 use super::dialect::{Dialect, Message, Transport, command};
 use super::node::Node;
+use super::token::token_of;
 
 impl Client {
     /// A client that has claimed `nickname` and is in `room`, over the transport of the dialect's original server.
@@ -19,6 +20,20 @@ impl Client {
         let transport = if dialect == Dialect::Pychat { Transport::Tcp } else { Transport::WebSocket };
         let mut client = Self::connect(node, dialect, transport).await;
         client.claim(nickname).await;
+        client
+    }
+
+    /// A client that is logged in as an account, by a token in the address.
+    pub async fn account(node: &Node, dialect: Dialect, account: &str) -> Self {
+        Self::by_token(node, dialect, &token_of(account)).await
+    }
+
+    pub async fn by_token(node: &Node, dialect: Dialect, token: &str) -> Self {
+        let client = Self::dial_with(node.address("http"), dialect, &format!("token={token}")).await;
+        let mut client = client.unwrap_or_else(|error| panic!("cannot connect with a token: {error}"));
+        client.greet().await;
+        // Whoever gets an answer is logged in.
+        client.expect_quiet().await;
         client
     }
 
