@@ -37,9 +37,9 @@ impl Words for Simple {
     fn arrival(&self, nickname: Option<&str>, token: Option<&str>, keeper: &str) -> Vec<String> {
         let greeting = DIALECT.greeting().filter(|_| self.extended).map(str::to_owned);
         match (nickname, token) {
-            // Told by the connection itself.
-            (Some(_), _) if !self.extended => Vec::new(),
-            (Some(nickname), Some(token)) => vec![DIALECT.login(nickname, token)],
+            (Some(nickname), Some(token)) if self.extended => vec![DIALECT.login(nickname, token)],
+            // The connection itself says who it is; whoever is answered is known.
+            (Some(_), Some(_)) => vec![DIALECT.write(keeper, INTRODUCTION)],
             (Some(nickname), None) => greeting.into_iter().chain([DIALECT.claim(nickname)]).collect(),
             (None, _) => greeting.into_iter().chain([DIALECT.write(keeper, INTRODUCTION)]).collect(),
         }
