@@ -15,6 +15,7 @@ mod limits;
 mod listeners;
 mod login;
 mod node_death;
+mod parity;
 mod private;
 mod process;
 mod rooms;

@@ -1,0 +1,186 @@
+//! docs/protocols/PARITY.md, written from the table.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::model::{Cast, Model, Role, Shown};
+use super::words::{At, Happening, Person, Reason, Sight, Words};
+use super::{Cell, DIALECTS, NODES, Scenario, cells};
+
+const FILE: &str = "docs/protocols/PARITY.md";
+
+const HEAD: &str = "\
+# What the dialects see of one another
+
+For authors of clients: what a client gets when clients of other dialects, or of its own, do something. Each table has the
+sender's dialect on the left and the receiver's at the top; `simple, ext` is the extended mode of `simple`. A cell names the frames
+that the receiver gets, in their order, and there are no others; the frames themselves stand in the next section. The second
+column is what the sender gets, answers and events alike.
+
+`–` is nothing, and the footnote says why; `n/a` means that one of the two cannot take part. Authors are shown by nickname; who has
+none is `Anonymous`, in `simple` and as the place of a private message the session's UUID.
+
+This page is made by the test suite (`tests/suite/parity/`) from the table that it plays with real clients, so that it says what the
+server does.";
+
+pub fn hold() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    let made = page();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &made).unwrap_or_else(|error| panic!("cannot write {FILE}: {error}"));
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == made,
+        "{FILE} is not what the table says; run `BLESS=1 cargo test --test suite parity` and commit it"
+    );
+}
+
+/// What came of a cell for the page.
+type Told = Result<(Shown, Shown), Reason>;
+
+fn page() -> String {
+    let mut notes = Notes::default();
+    let cells: Vec<Cell> = cells().collect();
+    let possible = cells.iter().filter(|cell| cell.is_possible()).count();
+    let nodes = NODES.map(|nodes| {
+        if nodes == 1 { "one node with the embedded store".to_owned() } else { format!("{nodes} nodes on Redis") }
+    });
+    let mut page = format!(
+        "{HEAD} Each of the {possible} cells with an outcome is played\non {}, where sender and receiver are on different ones.\n",
+        nodes.join(", and on ")
+    );
+    page += &frames();
+    for scenario in cells.chunks(DIALECTS.len() * DIALECTS.len()) {
+        section(&mut page, scenario, &mut notes);
+    }
+    page.push('\n');
+    for (number, reason) in notes.0.iter().enumerate() {
+        writeln!(page, "[^{}]: {reason}", number + 1).expect("a string takes everything");
+    }
+    page
+}
+
+/// Footnotes in the order of their first use.
+#[derive(Default)]
+struct Notes(Vec<Reason>);
+
+impl Notes {
+    fn mark(&mut self, reason: Reason) -> String {
+        let known = self.0.iter().position(|other| *other == reason);
+        let index = known.unwrap_or_else(|| {
+            self.0.push(reason);
+            self.0.len() - 1
+        });
+        format!("[^{}]", index + 1)
+    }
+}
+
+fn section(page: &mut String, cells: &[Cell], notes: &mut Notes) {
+    let scenario = cells[0].scenario;
+    *page += &format!("\n## {}\n\n", scenario.title);
+    if !scenario.about.is_empty() {
+        *page += &format!("{}\n\n", scenario.about);
+    }
+    let columns: String = DIALECTS.iter().map(|words| format!(" {} gets |", words.name())).collect();
+    *page += &format!("| sender | it gets |{columns}\n|---|---|{}\n", "---|".repeat(DIALECTS.len()));
+    for row in cells.chunks(DIALECTS.len()) {
+        let told: Vec<(Cell, Told)> = row.iter().map(|cell| (*cell, told(cell))).collect();
+        let mut line = format!("| {} | {} |", row[0].sender.name(), answers(&told, scenario, notes));
+        for (cell, told) in &told {
+            line += &match told {
+                Ok((_, receiver)) => format!(" {} |", summary(cell.receiver, receiver, scenario, notes)),
+                Err(reason) => format!(" n/a{} |", notes.mark(reason)),
+            };
+        }
+        *page += &format!("{line}\n");
+    }
+}
+
+/// What the shown steps of a cell show to the sender and to the receiver.
+fn told(cell: &Cell) -> Told {
+    let mut model = Model::new(Cast { room: "red".to_owned(), ..cell.cast_called("") });
+    let (mut sender, mut receiver) = (Shown::new(), Shown::new());
+    for step in (cell.scenario.script)(&model.cast.clone())? {
+        let mut expected = model.perform(&step)?;
+        if step.shown {
+            sender.extend(expected.shown.remove(&Role::Sender).unwrap_or_default());
+            receiver.extend(expected.shown.remove(&Role::Receiver).unwrap_or_default());
+        }
+    }
+    Ok((sender, receiver))
+}
+
+/// What the sender gets, which is the same whoever receives.
+fn answers(row: &[(Cell, Told)], scenario: &Scenario, notes: &mut Notes) -> String {
+    let possible = row.iter().filter_map(|(cell, told)| Some((cell, told.as_ref().ok()?)));
+    let distinct: BTreeSet<String> =
+        possible.map(|(cell, (sender, _))| summary(cell.sender, sender, scenario, notes)).collect();
+    if distinct.is_empty() { "n/a".to_owned() } else { Vec::from_iter(distinct).join(" or ") }
+}
+
+fn summary(words: &dyn Words, shown: &Shown, scenario: &Scenario, notes: &mut Notes) -> String {
+    let frames: Vec<String> = shown.iter().flatten().map(|frame| words.short(frame)).collect();
+    if !frames.is_empty() {
+        return frames.join(", ");
+    }
+    let reason = shown.iter().find_map(|shown| shown.as_ref().err().copied());
+    format!("–{}", notes.mark(reason.unwrap_or(scenario.quiet)))
+}
+
+/// Every frame that one can get without having asked.
+fn frames() -> String {
+    let person = |name: &str| Person { nickname: Some(name.to_owned()), id: None };
+    let (ann, me) = (person("ann"), person("me"));
+    let rows: [(&str, Sight); 9] = [
+        ("ann joins", Sight::Room(&Happening::Joined(ann.clone()))),
+        ("ann leaves, or disconnects", Sight::Room(&Happening::Left(ann.clone()))),
+        ("ann says hi", Sight::Room(&Happening::Said(ann.clone(), "hi".to_owned()))),
+        ("ann writes hi to me", Sight::Wrote { from: &ann, to: "me", text: "hi" }),
+        ("the room is created", Sight::Created),
+        ("the room is destroyed, and I was in it", Sight::Destroyed { inside: true }),
+        ("the room is destroyed, and I was not in it", Sight::Destroyed { inside: false }),
+        ("ann asks to be let into my room", Sight::Asked(&ann)),
+        ("I am let in (or not: `reject`)", Sight::Decided { approved: true }),
+    ];
+    let mut text =
+        "\n## The frames\n\nThe room is `red`, the receiver `me`. `…` is a value that the test cannot know.\n"
+            .to_owned();
+    for (title, sight) in &rows {
+        text += &format!("\n**{title}**\n\n");
+        for words in DIALECTS {
+            let told = words.sight(sight, &At { room: "red", me: &me, history: &[] });
+            let told = told.map_or_else(|_| "–".to_owned(), |frame| format!("`{}`", written(&frame)));
+            text += &format!("* {}: {told}\n", words.name());
+        }
+    }
+    text
+}
+
+/// The keys in the order in which they read best; the rest after them.
+const KEYS: [&str; 13] = [
+    "action",
+    "room_id",
+    "author",
+    "text",
+    "body",
+    "type",
+    "emitter",
+    "target",
+    "identifier",
+    "event",
+    "message",
+    "from",
+    "id",
+];
+
+fn written(frame: &Value) -> String {
+    let fields = frame.as_object().expect("a frame is an object");
+    let known = KEYS.iter().filter_map(|key| fields.get_key_value(*key));
+    let others = fields.iter().filter(|(key, _)| !KEYS.contains(&key.as_str()));
+    let written: Vec<String> = known.chain(others).map(|(key, value)| format!("\"{key}\":{value}")).collect();
+    format!("{{{}}}", written.join(",")).replace("\"$any\"", "…").replace("$number", "…").replace("$instant", "…")
+}
