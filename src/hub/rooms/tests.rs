@@ -256,7 +256,8 @@ async fn a_listener_hears_everything_without_having_joined() {
     let bench = bench();
     let mailbox = Arc::new(Mailbox::new(10_000, bench.metrics.clone()));
     let format = WireFormat { form: EventForm::Pychat, framing: FramingKind::Lines };
-    let member = LocalMember { session: SessionId::from_u128(9), mailbox: mailbox.clone(), format, sees_own_leaving: false };
+    let member =
+        LocalMember { session: SessionId::from_u128(9), mailbox: mailbox.clone(), format, sees_own_leaving: false };
     let arrival = bench.hub.listen(&bench.room, member);
     assert!(arrival.ready.is_some(), "the first one has the traffic sent");
     bench.hub.confirm(&bench.room);
