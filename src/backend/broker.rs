@@ -1,10 +1,12 @@
 //! The traffic of rooms.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::BackendError;
-use crate::chat::{Envelope, Epoch, Event, Position, RoomId};
+use crate::chat::{Envelope, Epoch, Event, MessageId, Nickname, Position, RoomId};
 
 /// What a stream holds after a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,11 +20,37 @@ pub struct CatchUp {
 
 /// Who may publish an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Publisher {
-    /// Its actor, if it is a member of the room; that is looked up with the publishing itself.
-    Member,
+pub enum Publisher<'a> {
+    /// Its actor, if its session is a member of the room, or the account under which it is logged in is one; that is looked
+    /// up with the publishing itself.
+    Member { account: Option<&'a Nickname> },
     /// The service, or a backend of the operator's.
     Anyone,
+}
+
+/// An event that is to be published.
+#[derive(Debug, Clone, Copy)]
+pub struct Publication<'a> {
+    pub event: &'a Event,
+    pub publisher: Publisher<'a>,
+    /// Names what is done among all that this author does: the same again within [`KEY_LIFE`] is accepted once, and
+    /// answered as the first time.
+    pub key: Option<&'a str>,
+}
+
+/// For how long a key is remembered.
+pub const KEY_LIFE: Duration = Duration::from_secs(300);
+
+/// What the broker made of a publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    pub position: Position,
+    /// The broker's clock, microseconds since the Unix epoch.
+    pub time_us: i64,
+    /// The number of the message, where it is one; of the first one when it is repeated.
+    pub id: MessageId,
+    /// It was accepted before under the same key.
+    pub repeated: bool,
 }
 
 /// Orders and keeps the traffic of rooms.
@@ -30,12 +58,10 @@ pub enum Publisher {
 pub trait Broker: Send + Sync {
     /// Gives an event its position, keeps it, and sends it to every node that subscribes to the room. Nothing is returned
     /// before it is kept; `None` when the publisher may not.
-    async fn publish(
-        &self,
-        room: &RoomId,
-        event: &Event,
-        publisher: Publisher,
-    ) -> Result<Option<Position>, BackendError>;
+    async fn publish(&self, room: &RoomId, publication: Publication<'_>) -> Result<Option<Published>, BackendError>;
+
+    /// Takes `count` numbers for messages and requests that nobody else gets; the first of them. They wrap around at 2^32.
+    async fn lease_numbers(&self, count: u32) -> Result<u32, BackendError>;
 
     /// Wants a room's traffic; `true` comes when nothing published from now on will be missed unnoticed. Does not block; the
     /// effects of this and [`Broker::unsubscribe`] come about in the order of the calls. Repeating it is harmless.

@@ -7,11 +7,13 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, Position, RoomId, SessionId};
+use crate::chat::{
+    AccessType, Actor, Envelope, Epoch, Event, EventKind, MessageId, Nickname, Position, RoomId, RoomNews, SessionId,
+};
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Default)]
 struct Wire<'a> {
-    /// Kind: `j`oined, `l`eft, `m`essage, `c`reated, `d`estroyed.
+    /// Kind: `j`oined, `l`eft, `m`essage, `c`reated, `d`estroyed, `r`emoved, `a`ppointed, `h`anded over, `n`ews of the room.
     #[serde(borrow)]
     k: Cow<'a, str>,
     /// The acting session, hexadecimal.
@@ -20,12 +22,30 @@ struct Wire<'a> {
     /// Its nickname.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     n: Option<Cow<'a, str>>,
-    /// The text of a message.
+    /// The text of a message; the room's new description.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     t: Option<Cow<'a, str>>,
+    /// The message's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    i: Option<u32>,
     /// The room that was created or destroyed.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     r: Option<Cow<'a, str>>,
+    /// Who it was done to: a nickname.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    w: Option<Cow<'a, str>>,
+    /// And their session.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    ws: Option<Cow<'a, str>>,
+    /// Whether they are an admin from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    y: Option<bool>,
+    /// The room's new nickname.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    rn: Option<Cow<'a, str>>,
+    /// The room's new access type.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    ra: Option<Cow<'a, str>>,
     /// W3C trace context.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     c: Option<Cow<'a, str>>,
@@ -41,22 +61,61 @@ pub enum EnvelopeError {
 }
 
 pub fn encode_event(event: &Event) -> Vec<u8> {
-    let (kind, text, room) = match &event.kind {
-        EventKind::Joined => ("j", None, None),
-        EventKind::Left => ("l", None, None),
-        EventKind::Message { text } => ("m", Some(text), None),
-        EventKind::Created { room } => ("c", None, Some(room)),
-        EventKind::Destroyed { room } => ("d", None, Some(room)),
-    };
-    let wire = Wire {
-        k: kind.into(),
-        s: format!("{:032x}", event.actor.session.as_u128()).into(),
+    let mut wire = Wire {
+        s: session_text(event.actor.session).into(),
         n: event.actor.nickname.as_ref().map(|name| name.as_str().into()),
-        t: text.map(|text| text.as_str().into()),
-        r: room.map(|room| room.as_str().into()),
         c: event.traceparent.as_deref().map(Into::into),
+        ..Wire::default()
     };
+    wire.k = match &event.kind {
+        EventKind::Joined => "j",
+        EventKind::Left => "l",
+        EventKind::Message { id, text } => {
+            (wire.i, wire.t) = (Some(id.0), Some(text.as_str().into()));
+            "m"
+        }
+        EventKind::Created { room } => {
+            wire.r = Some(room.as_str().into());
+            "c"
+        }
+        EventKind::Destroyed { room } => {
+            wire.r = Some(room.as_str().into());
+            "d"
+        }
+        EventKind::Removed { who } => {
+            wire.w = who.nickname.as_ref().map(|name| name.as_str().into());
+            wire.ws = Some(session_text(who.session).into());
+            "r"
+        }
+        EventKind::Appointed { account, admin } => {
+            (wire.w, wire.y) = (Some(account.as_str().into()), Some(*admin));
+            "a"
+        }
+        EventKind::Handed { to } => {
+            wire.w = Some(to.as_str().into());
+            "h"
+        }
+        EventKind::Changed(RoomNews { access, nickname, description }) => {
+            wire.ra = access.map(|access| access.label().into());
+            wire.rn = nickname.as_deref().map(Into::into);
+            wire.t = description.as_deref().map(Into::into);
+            "n"
+        }
+    }
+    .into();
     serde_json::to_vec(&wire).unwrap_or_default()
+}
+
+fn session_text(session: SessionId) -> String {
+    format!("{:032x}", session.as_u128())
+}
+
+fn malformed(reason: impl std::fmt::Display) -> EnvelopeError {
+    EnvelopeError::Malformed(reason.to_string())
+}
+
+fn read_session(text: &str) -> Result<SessionId, EnvelopeError> {
+    u128::from_str_radix(text, 16).map(SessionId::from_u128).map_err(malformed)
 }
 
 /// Reads what [`encode_event`] wrote.
@@ -64,24 +123,34 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
 /// # Errors
 /// When it is no event, or one that this version has no word for.
 pub fn decode_event(bytes: &[u8]) -> Result<Event, EnvelopeError> {
-    let malformed = |reason: &dyn std::fmt::Display| EnvelopeError::Malformed(reason.to_string());
-    let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
-    let room = || RoomId::parse(wire.r.as_deref().unwrap_or_default()).map_err(|fault| malformed(&fault));
-    let kind = match (wire.k.as_ref(), wire.t) {
-        ("j", _) => EventKind::Joined,
-        ("l", _) => EventKind::Left,
-        ("m", Some(text)) => EventKind::Message { text: text.into_owned() },
-        ("m", None) => return Err(malformed(&"a message without text")),
-        ("c", _) => EventKind::Created { room: room()? },
-        ("d", _) => EventKind::Destroyed { room: room()? },
-        (other, _) => return Err(EnvelopeError::UnknownKind(other.to_owned())),
+    let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(malformed)?;
+    let room = || RoomId::parse(wire.r.as_deref().unwrap_or_default()).map_err(malformed);
+    let name =
+        |text: &Option<Cow<'_, str>>| text.as_deref().map(|name| Nickname::parse(name).map_err(malformed)).transpose();
+    let whom = || name(&wire.w)?.ok_or_else(|| malformed("nobody it was done to"));
+    let kind = match wire.k.as_ref() {
+        "j" => EventKind::Joined,
+        "l" => EventKind::Left,
+        "m" => {
+            let text = wire.t.as_deref().ok_or_else(|| malformed("a message without text"))?;
+            EventKind::Message { id: MessageId(wire.i.unwrap_or_default()), text: text.to_owned() }
+        }
+        "c" => EventKind::Created { room: room()? },
+        "d" => EventKind::Destroyed { room: room()? },
+        "r" => {
+            let session = read_session(wire.ws.as_deref().unwrap_or("0"))?;
+            EventKind::Removed { who: Actor { session, nickname: name(&wire.w)? } }
+        }
+        "a" => EventKind::Appointed { account: whom()?, admin: wire.y.unwrap_or_default() },
+        "h" => EventKind::Handed { to: whom()? },
+        "n" => EventKind::Changed(RoomNews {
+            access: wire.ra.as_deref().and_then(AccessType::from_label),
+            nickname: wire.rn.as_deref().map(str::to_owned),
+            description: wire.t.as_deref().map(str::to_owned),
+        }),
+        other => return Err(EnvelopeError::UnknownKind(other.to_owned())),
     };
-    let session = u128::from_str_radix(&wire.s, 16).map_err(|error| malformed(&error))?;
-    let nickname = match wire.n {
-        Some(name) => Some(Nickname::parse(&name).map_err(|fault| malformed(&fault))?),
-        None => None,
-    };
-    let actor = Actor { session: SessionId::from_u128(session), nickname };
+    let actor = Actor { session: read_session(&wire.s)?, nickname: name(&wire.n)? };
     Ok(Event { actor, kind, traceparent: wire.c.map(Cow::into_owned) })
 }
 
@@ -107,14 +176,18 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn every_event_comes_back(text in ".*", name in proptest::option::of("[a-zé]{1,32}"), session: u128, kind in 0..5) {
+        fn every_event_comes_back(text in ".*", name in proptest::option::of("[a-zé]{1,32}"), session: u128, kind in 0..9, id: u32) {
             let room = RoomId::parse("red room").unwrap();
             let kind = match kind {
                 0 => EventKind::Joined,
                 1 => EventKind::Left,
                 2 => EventKind::Created { room },
                 3 => EventKind::Destroyed { room },
-                _ => EventKind::Message { text },
+                4 => EventKind::Removed { who: Actor { session: SessionId::from_u128(session / 2), nickname: None } },
+                5 => EventKind::Appointed { account: Nickname::parse("adam").unwrap(), admin: id.is_multiple_of(2) },
+                6 => EventKind::Handed { to: Nickname::parse("adam").unwrap() },
+                7 => EventKind::Changed(RoomNews { nickname: Some(text), ..RoomNews::default() }),
+                _ => EventKind::Message { id: MessageId(id), text },
             };
             let nickname = name.map(|name| Nickname::parse(&name).unwrap());
             let actor = Actor { session: SessionId::from_u128(session), nickname };
@@ -129,7 +202,7 @@ mod tests {
         assert_eq!(envelope.position, Position { epoch: Epoch::new(77), offset: 5 });
         assert_eq!(
             (envelope.time_us, envelope.event.kind),
-            (1_700_000_000_000_001, EventKind::Message { text: "a b".into() })
+            (1_700_000_000_000_001, EventKind::Message { id: MessageId(0), text: "a b".into() })
         );
         for other in [&b"2 77 5 1 {}"[..], b"1 77 5", b"", b"1 x 5 1 {}"] {
             assert!(decode_live(other).is_err());

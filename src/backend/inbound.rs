@@ -39,7 +39,7 @@ impl Heard {
             + match self {
                 Self::Raw { bytes, .. } => bytes.len(),
                 Self::Event { envelope, .. } => match &envelope.event.kind {
-                    EventKind::Message { text } => text.len(),
+                    EventKind::Message { text, .. } => text.len(),
                     _ => 0,
                 },
                 Self::Notice { notice: Notice::Private(message), .. } => message.text.len(),

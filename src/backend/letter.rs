@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Proclamation;
+use super::{Bulletin, Proclamation};
 use crate::chat::{
-    Actor, CloseReason, LoginId, Nickname, NodeId, Notice, PrivateMessage, Revocation, RoomId, SessionId,
+    Actor, CloseReason, LoginId, News, Nickname, NodeId, Notice, PrivateMessage, Revocation, RoomId, SessionId,
 };
 
 /// What one node sends to another, or to all.
@@ -42,6 +42,31 @@ enum Wire {
         #[serde(default)]
         u: i64,
     },
+    /// `a` the account, `w` what of it, `t` the text of it, `u` when in microseconds, `f` friends, `m` rooms.
+    #[serde(rename = "b")]
+    News {
+        a: String,
+        w: WireNews,
+        #[serde(default)]
+        t: String,
+        u: i64,
+        f: Vec<String>,
+        m: Vec<String>,
+    },
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+enum WireNews {
+    #[serde(rename = "+")]
+    Online,
+    #[serde(rename = "-")]
+    Offline,
+    #[serde(rename = "n")]
+    Nickname,
+    #[serde(rename = "d")]
+    Description,
+    #[serde(rename = "x")]
+    Deleted,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +82,8 @@ enum WireNotice {
     /// Another session took the account's name over.
     #[serde(rename = "x")]
     Superseded {},
+    #[serde(rename = "m")]
+    MailWaiting {},
 }
 
 /// What is wrong with a letter.
@@ -86,6 +113,7 @@ impl Letter {
                 };
                 Wire::Revoked { a: account.to_string(), l: login, u: until_s }
             }
+            Self::Proclamation(Proclamation::News(bulletin)) => news(bulletin),
         };
         Some(serde_json::to_vec(&wire).unwrap_or_default())
     }
@@ -111,7 +139,38 @@ impl Letter {
                 };
                 Ok(Self::Proclamation(Proclamation::Revoked { account: nickname(&a)?, which }))
             }
+            Wire::News { a, w, t, u, f, m } => {
+                let news = match w {
+                    WireNews::Online => News::Online,
+                    WireNews::Offline => News::Offline,
+                    WireNews::Nickname => News::Nickname(t),
+                    WireNews::Description => News::Description(t),
+                    WireNews::Deleted => News::Deleted,
+                };
+                let friends = f.iter().map(|name| nickname(name)).collect::<Result<_, _>>()?;
+                let rooms = m.iter().map(|name| room(name)).collect::<Result<_, _>>()?;
+                let bulletin = Bulletin { account: nickname(&a)?, news, time_us: u, friends, rooms };
+                Ok(Self::Proclamation(Proclamation::News(bulletin)))
+            }
         }
+    }
+}
+
+fn news(bulletin: &Bulletin) -> Wire {
+    let (what, text) = match &bulletin.news {
+        News::Online => (WireNews::Online, ""),
+        News::Offline => (WireNews::Offline, ""),
+        News::Nickname(text) => (WireNews::Nickname, text.as_str()),
+        News::Description(text) => (WireNews::Description, text.as_str()),
+        News::Deleted => (WireNews::Deleted, ""),
+    };
+    Wire::News {
+        a: bulletin.account.to_string(),
+        w: what,
+        t: text.to_owned(),
+        u: bulletin.time_us,
+        f: bulletin.friends.iter().map(ToString::to_string).collect(),
+        m: bulletin.rooms.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -127,7 +186,9 @@ impl WireNotice {
             Notice::Asked { room, identifier } => Some(Self::Asked { m: room.to_string(), w: identifier.clone() }),
             Notice::Decided { room, approved } => Some(Self::Decided { m: room.to_string(), y: *approved }),
             Notice::Closing(CloseReason::Superseded) => Some(Self::Superseded {}),
-            Notice::Closing(_) | Notice::PutOut { .. } => None,
+            Notice::MailWaiting => Some(Self::MailWaiting {}),
+            // These are told by the node itself.
+            Notice::Closing(_) | Notice::PutOut { .. } | Notice::Mail(_) | Notice::News { .. } => None,
         }
     }
 
@@ -141,6 +202,7 @@ impl WireNotice {
             Self::Asked { m, w } => Notice::Asked { room: room(&m)?, identifier: w },
             Self::Decided { m, y } => Notice::Decided { room: room(&m)?, approved: y },
             Self::Superseded {} => Notice::Closing(CloseReason::Superseded),
+            Self::MailWaiting {} => Notice::MailWaiting,
         })
     }
 }
@@ -178,11 +240,22 @@ mod tests {
             Notice::Asked { room: room.clone(), identifier: "eve".into() },
             Notice::Decided { room, approved: true },
             Notice::Closing(CloseReason::Superseded),
+            Notice::MailWaiting,
         ];
         let reply_to = NodeId::from_random(u128::MAX);
         let noticed = notices.map(|notice| Letter::Notice { number: 5, reply_to, session, notice });
         let revoked = |which| Letter::Proclamation(Proclamation::Revoked { account: bob.clone(), which });
+        let news = |news| {
+            let (friends, rooms) = (vec![bob.clone()], vec![RoomId::parse("red").unwrap()]);
+            let bulletin = Bulletin { account: bob.clone(), news, time_us: 17, friends, rooms };
+            Letter::Proclamation(Proclamation::News(bulletin))
+        };
         let others = [
+            news(News::Online),
+            news(News::Offline),
+            news(News::Nickname("Bob \"B\"".into())),
+            news(News::Description(String::new())),
+            news(News::Deleted),
             Letter::Receipt { number: 5, delivered: false },
             revoked(Revocation::BegunUntil(12)),
             revoked(Revocation::One { id: LoginId(u128::MAX), ends_s: 13 }),

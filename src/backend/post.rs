@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::BackendError;
-use crate::chat::{Nickname, Notice, Revocation, SessionId};
+use crate::chat::{News, Nickname, Notice, Revocation, RoomId, SessionId};
 
 /// What became of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,19 @@ pub enum Delivery {
 pub enum Proclamation {
     /// These logins have ended.
     Revoked { account: Nickname, which: Revocation },
+    /// Those who know an account are to be told this, while they are there.
+    News(Bulletin),
+}
+
+/// News of an account and whom it concerns: sessions of its friends, and members of its rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bulletin {
+    pub account: Nickname,
+    pub news: News,
+    /// Microseconds since the Unix epoch.
+    pub time_us: i64,
+    pub friends: Vec<Nickname>,
+    pub rooms: Vec<RoomId>,
 }
 
 /// Carries notices between nodes. Nothing is kept: a notice that is not answered for was perhaps not delivered.

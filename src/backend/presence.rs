@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::BackendError;
-use crate::chat::{Actor, Epoch, Nickname, Position, RoomId, SessionId};
+use crate::chat::{Actor, Epoch, Nickname, Position, RequestId, RoomId, SessionId};
 
 /// As what a session claims a nickname.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,15 @@ pub enum Entry {
     Join(Ticket),
     /// It was in before the backend lost sight of it. Announced only when the room's stream is the one that the node
     /// knows, because then the others saw it leave.
-    Restore { known: Option<Epoch> },
+    Restore { known: Option<Epoch>, account: Option<Nickname> },
+}
+
+/// Who bears a nickname.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    pub session: SessionId,
+    /// The session reads its account's inbox; what is for it is put there.
+    pub reads_inbox: bool,
 }
 
 /// What one brings to a room's door.
@@ -46,6 +54,8 @@ pub struct Ticket {
     pub account: Option<Nickname>,
     /// The room's password hash that the given password was found to fit.
     pub proof: Option<String>,
+    /// The number of the request to be let in, where that is asked for.
+    pub request: RequestId,
 }
 
 /// Why one is not let in.
@@ -85,27 +95,29 @@ pub enum Lease {
 }
 
 /// What one sweep of dead nodes did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Swept {
     pub nodes: u64,
     pub names: u64,
     pub memberships: u64,
+    /// The accounts among the names.
+    pub accounts: Vec<Nickname>,
 }
 
 /// Knows who is there. Everything here belongs to the node's lease and is freed by others when the node dies.
 #[async_trait]
 pub trait Presence: Send + Sync {
     /// Claims a nickname for a session. Claiming again is harmless.
-    async fn claim(&self, nickname: &Nickname, session: SessionId, claimant: Claimant)
-    -> Result<Claimed, BackendError>;
+    async fn claim(&self, nickname: &Nickname, holder: Holder, claimant: Claimant) -> Result<Claimed, BackendError>;
 
-    /// Frees a nickname if this session holds it.
-    async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<(), BackendError>;
+    /// Frees a nickname if this session holds it; `true` when it did. An account was active last at this time.
+    async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError>;
 
-    /// The session that holds a nickname.
-    async fn holder(&self, nickname: &Nickname) -> Result<Option<SessionId>, BackendError>;
+    /// Who holds a nickname.
+    async fn holder(&self, nickname: &Nickname) -> Result<Option<Holder>, BackendError>;
 
-    /// Makes a session a member and announces it, if the room lets it in.
+    /// Makes a session a member and announces it, if the room lets it in. The session of an account that is a member anyway
+    /// comes and goes unannounced, and is let in.
     async fn enter(&self, room: &RoomId, who: &Actor, entry: &Entry) -> Result<Result<Entered, Denial>, BackendError>;
 
     /// Ends a membership and announces it; `None` when there was none. A guest's wish to be let in ends, too.

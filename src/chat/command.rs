@@ -1,8 +1,41 @@
 //! What a client can ask for, and what it is answered, in no dialect's words.
 
 use super::{
-    Addressee, Applicant, Envelope, Nickname, Position, PrivateMessage, RoomId, RoomSummary, RoomWishes, SessionId,
+    Addressee, Applicant, Envelope, Member, MessageId, Nickname, PendingRequest, Position, PrivateMessage, RequestId,
+    RoomId, RoomSummary, RoomWishes, ServerInfo, SessionId, Told, UserView, Verdict,
 };
+
+/// By what a session proves that it is an account's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// It does not want to be one.
+    None,
+    Token(String),
+    Password(String),
+    /// A password if the name is an account's, else nothing.
+    PasswordOfAccount(String),
+}
+
+/// Whose messages are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Room(RoomId),
+    /// Those between the asker and this account.
+    Talk(Nickname),
+    /// All of the asker's rooms, and the talks with its friends.
+    Everywhere,
+}
+
+/// Where a page of messages begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The newest ones.
+    End,
+    /// Those after this one, the oldest of them first.
+    After(MessageId),
+    /// Those right before this one.
+    Before(MessageId),
+}
 
 /// The room a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +64,29 @@ pub enum Command {
     Hello {
         token: Option<String>,
     },
-    /// As a guest under a nickname, or with a token as an account, whose name a nickname beside it must be.
+    /// As a guest under a nickname, or as an account, whose name a nickname beside a token must be.
     Login {
         nickname: Option<Nickname>,
-        token: Option<String>,
+        credential: Credential,
+    },
+    /// Makes an account; it is not logged in by that.
+    SignUp {
+        account: Nickname,
+        password: String,
+        nickname: String,
+    },
+    /// The session goes on without its account.
+    LogOff,
+    DeleteAccount {
+        password: String,
+    },
+    ChangePassword {
+        old: String,
+        new: String,
+    },
+    ChangeProfile {
+        nickname: Option<String>,
+        description: Option<String>,
     },
     Join {
         room: RoomId,
@@ -43,15 +95,24 @@ pub enum Command {
     Leave {
         room: RoomRef,
     },
+    /// `key`: the same again is accepted once.
     Send {
         room: RoomRef,
         text: String,
+        key: Option<String>,
     },
     /// `target` is the addressee as the client wrote it.
     SendPrivate {
         to: Addressee,
         target: String,
         text: String,
+        key: Option<String>,
+    },
+    /// Messages by their numbers, in pages.
+    Receive {
+        source: Source,
+        from: From,
+        limit: usize,
     },
     History {
         room: RoomRef,
@@ -79,6 +140,29 @@ pub enum Command {
         account: Nickname,
         admin: bool,
     },
+    /// Puts somebody out of a room.
+    Remove {
+        room: RoomId,
+        who: Nickname,
+    },
+    /// Makes another member the owner.
+    HandOver {
+        room: RoomId,
+        to: Nickname,
+    },
+    Befriend {
+        who: Nickname,
+        text: String,
+    },
+    Unfriend {
+        who: Nickname,
+    },
+    /// Decides a request that waits for the session's account.
+    Settle {
+        request: RequestId,
+        verdict: Verdict,
+    },
+    ListRequests,
     ListRooms {
         after: Option<RoomId>,
         limit: usize,
@@ -86,6 +170,34 @@ pub enum Command {
     ListApplicants {
         room: RoomId,
     },
+    ListFriends,
+    /// Rooms of which the session's account is a member.
+    ListEnrolments,
+    ListMembers {
+        room: RoomId,
+        skip: usize,
+        limit: usize,
+    },
+    ViewUser {
+        who: Nickname,
+    },
+    ViewRoom {
+        room: RoomId,
+    },
+    SearchUsers {
+        query: String,
+        after: Option<String>,
+        limit: usize,
+    },
+    SearchRooms {
+        query: String,
+        after: Option<String>,
+        limit: usize,
+    },
+    Time,
+    ServerInfo,
+    /// The client says what it is.
+    Introduce,
 }
 
 /// The answer to a command that succeeded.
@@ -108,11 +220,22 @@ pub enum Reply {
     },
     Sent {
         position: Position,
+        id: MessageId,
+        /// The broker's clock, microseconds since the Unix epoch.
+        time_us: i64,
     },
     /// `to_self`: the sender is the addressee, and is told the message itself after this.
     SentPrivately {
         message: PrivateMessage,
         to_self: bool,
+        id: MessageId,
+        /// Microseconds since the Unix epoch.
+        time_us: i64,
+    },
+    /// Oldest first; `more`: there are more in the direction that was asked for.
+    Messages {
+        messages: Vec<Told>,
+        more: bool,
     },
     History {
         room: RoomId,
@@ -134,5 +257,36 @@ pub enum Reply {
     Applicants {
         room: RoomId,
         applicants: Vec<Applicant>,
+    },
+    Requests {
+        requests: Vec<PendingRequest>,
+    },
+    /// In alphabetical order where they are friends, else as they were found; `next` begins the next page.
+    Users {
+        users: Vec<UserView>,
+        next: Option<String>,
+    },
+    RoomsFound {
+        rooms: Vec<RoomSummary>,
+        next: Option<String>,
+    },
+    Members {
+        members: Vec<Member>,
+        more: bool,
+    },
+    User {
+        user: UserView,
+    },
+    Room {
+        summary: RoomSummary,
+        owner: Option<Nickname>,
+        admins: Vec<Nickname>,
+    },
+    /// The server's clock, seconds since the Unix epoch.
+    Time {
+        now_s: i64,
+    },
+    Server {
+        info: Box<ServerInfo>,
     },
 }

@@ -16,6 +16,15 @@ pub struct Conduct {
     pub in_lobby: bool,
     /// The session is in one room at a time: joining another leaves the first.
     pub single_room: bool,
+    /// The session stands for its account: what it joins the account is a member of for good, and it is told of everything
+    /// in the rooms of which the account is a member.
+    pub enrols: bool,
+    /// What is kept for the account is told in full. Otherwise private messages are, where they had to be kept.
+    pub reads_inbox: bool,
+    /// To accounts only friends may write privately.
+    pub friends_only: bool,
+    /// The session sees its own messages as events, beside the answer.
+    pub sees_own_messages: bool,
     /// The session sees its own leaving as an event, in its place among the room's events.
     pub sees_own_leaving: bool,
     /// The next request is looked at only when the event that the last one caused was shown to the session, so that a client

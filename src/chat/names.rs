@@ -12,6 +12,7 @@ pub const ROOM_ID_MAX_CHARS: usize = 64;
 
 /// Begins with a sigil, so that it is no room id of a client's.
 const LOBBY: &str = "@lobby";
+const TALK: &str = "@talk ";
 
 /// Why a text is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,9 +60,20 @@ impl RoomId {
         Self(LOBBY.into())
     }
 
-    /// A room id that was stored or sent by a node: one that a client may name, or the lobby.
+    /// Where two accounts' private messages to one another are kept for reading again. No client can name it.
+    pub fn talk(one: &Nickname, other: &Nickname) -> Self {
+        let (first, second) = if one <= other { (one, other) } else { (other, one) };
+        // No name holds a control character, so two pairs never share a talk.
+        Self(format!("{TALK}{first}\u{1f}{second}").into())
+    }
+
+    /// A room id that was stored or sent by a node: one that a client may name, the lobby, or a talk.
     pub fn parse_stored(raw: &str) -> Result<Self, NameFault> {
-        if raw == LOBBY { Ok(Self::lobby()) } else { Self::parse(raw) }
+        let talk = || {
+            let (one, other) = raw.strip_prefix(TALK)?.split_once('\u{1f}')?;
+            Some(Self::talk(&Nickname::parse(one).ok()?, &Nickname::parse(other).ok()?))
+        };
+        if raw == LOBBY { Ok(Self::lobby()) } else { talk().map_or_else(|| Self::parse(raw), Ok) }
     }
 
     pub fn as_str(&self) -> &str {

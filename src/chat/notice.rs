@@ -1,6 +1,6 @@
 //! What one session is told that answers no request of its own.
 
-use super::{CloseReason, Nickname, PrivateMessage, RoomId};
+use super::{CloseReason, Mail, News, Nickname, PrivateMessage, RoomId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -12,6 +12,17 @@ pub enum Notice {
         own_name: Option<Nickname>,
     },
     Private(PrivateMessage),
+    /// Something waits in the inbox of the session's account.
+    MailWaiting,
+    /// Something from the inbox.
+    Mail(Mail),
+    /// Something about an account that the session's account knows.
+    News {
+        account: Nickname,
+        news: News,
+        /// Microseconds since the Unix epoch.
+        time_us: i64,
+    },
     /// Somebody asks to be let into a room that the session's account runs.
     Asked {
         room: RoomId,

@@ -89,6 +89,11 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// An account of which no session is known.
+    pub fn account(name: Nickname) -> Self {
+        Self { session: SessionId(0), nickname: Some(name) }
+    }
+
     /// The name to show: the nickname, or `Anonymous`.
     pub fn shown_name(&self) -> &str {
         self.nickname.as_ref().map_or(ANONYMOUS, Nickname::as_str)

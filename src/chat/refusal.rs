@@ -72,6 +72,38 @@ pub enum Refusal {
     PermissionPending,
     #[error("nobody of that name has asked")]
     NoSuchApplicant,
+    #[error("the name is no user id")]
+    UserIdInvalid,
+    #[error("the name is no room id")]
+    RoomIdInvalid,
+    #[error("the text is no password of a user")]
+    UserPasswordInvalid,
+    #[error("the text is no password of a room")]
+    RoomPasswordInvalid,
+    #[error("the text is no nickname of a user")]
+    UserNicknameInvalid,
+    #[error("the text is no nickname of a room")]
+    RoomNicknameInvalid,
+    #[error("the text is no description of a user")]
+    UserDescriptionInvalid,
+    #[error("the text is no description of a room")]
+    RoomDescriptionInvalid,
+    #[error("there is no such access type")]
+    AccessTypeInvalid,
+    #[error("the account's password is wrong")]
+    LoginWrong,
+    #[error("there were too many wrong attempts")]
+    TooManyAttempts,
+    #[error("the user exists already")]
+    UserExists,
+    #[error("the user is not in the room")]
+    NotMember,
+    #[error("the two are no friends")]
+    NotFriends,
+    #[error("the two are friends already")]
+    AlreadyFriends,
+    #[error("no such request waits")]
+    RequestNotFound,
     #[error("the session is in as many rooms as allowed")]
     TooManyRooms,
     #[error("requests come faster than allowed")]
@@ -111,6 +143,22 @@ const TABLE: &[(u16, &str, Fault)] = &[
     (215, "password_wrong", Fault::Request),
     (216, "permission_pending", Fault::Request),
     (217, "no_such_applicant", Fault::Request),
+    (218, "user_id_invalid", Fault::Request),
+    (219, "room_id_invalid", Fault::Request),
+    (220, "user_password_invalid", Fault::Request),
+    (221, "room_password_invalid", Fault::Request),
+    (222, "user_nickname_invalid", Fault::Request),
+    (223, "room_nickname_invalid", Fault::Request),
+    (224, "user_description_invalid", Fault::Request),
+    (225, "room_description_invalid", Fault::Request),
+    (226, "access_type_invalid", Fault::Request),
+    (227, "login_wrong", Fault::Request),
+    (228, "too_many_attempts", Fault::Request),
+    (229, "user_exists", Fault::Request),
+    (230, "not_member", Fault::Request),
+    (231, "not_friends", Fault::Request),
+    (232, "already_friends", Fault::Request),
+    (233, "request_not_found", Fault::Request),
     (300, "too_many_rooms", Fault::Pace),
     (301, "too_many_requests", Fault::Pace),
     (302, "too_many", Fault::Pace),
@@ -147,10 +195,26 @@ impl Refusal {
             Self::PasswordWrong => 24,
             Self::PermissionPending => 25,
             Self::NoSuchApplicant => 26,
-            Self::TooManyRooms => 27,
-            Self::TooManyRequests => 28,
-            Self::TooMany => 29,
-            Self::Unavailable => 30,
+            Self::UserIdInvalid => 27,
+            Self::RoomIdInvalid => 28,
+            Self::UserPasswordInvalid => 29,
+            Self::RoomPasswordInvalid => 30,
+            Self::UserNicknameInvalid => 31,
+            Self::RoomNicknameInvalid => 32,
+            Self::UserDescriptionInvalid => 33,
+            Self::RoomDescriptionInvalid => 34,
+            Self::AccessTypeInvalid => 35,
+            Self::LoginWrong => 36,
+            Self::TooManyAttempts => 37,
+            Self::UserExists => 38,
+            Self::NotMember => 39,
+            Self::NotFriends => 40,
+            Self::AlreadyFriends => 41,
+            Self::RequestNotFound => 42,
+            Self::TooManyRooms => 43,
+            Self::TooManyRequests => 44,
+            Self::TooMany => 45,
+            Self::Unavailable => 46,
         };
         &TABLE[index]
     }

@@ -1,6 +1,6 @@
 //! What a room is beyond its traffic: how it lets people in, who runs it, how it presents itself.
 
-use super::{Nickname, Refusal, RoomId};
+use super::{Nickname, Refusal, RequestId, RoomId};
 
 /// Longest display nickname of a room, in Unicode scalar values (scrp, section 1.5).
 const ROOM_NICKNAME_MAX_CHARS: usize = 32;
@@ -11,7 +11,7 @@ const ROOM_DESCRIPTION_MAX_CHARS: usize = 256;
 const ROOM_PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 6..=64;
 
 /// How a room lets people in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AccessType {
     #[default]
     Public,
@@ -89,6 +89,11 @@ pub struct Applicant {
     pub key: PersonKey,
     /// As the one who decides sees them: the nickname, or the session's UUID.
     pub identifier: String,
+    pub request: RequestId,
+    /// Seconds since the Unix epoch.
+    pub asked_s: i64,
+    /// It wants to be a member for good: the approval makes it one.
+    pub enrols: bool,
 }
 
 /// Who is meant beyond one connection where there is an account, else by it.

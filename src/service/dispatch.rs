@@ -39,6 +39,7 @@ pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationT
                 let _ = delivered.send(chat.sessions.tell(session, &notice));
             }
             Heard::Proclamation(Proclamation::Revoked { account, which }) => chat.sessions.revoke(&account, &which),
+            Heard::Proclamation(Proclamation::News(_)) => todo!(),
             Heard::Interrupted => {
                 catch_ups.all();
                 catch_ups.look_at_logins();

@@ -2,7 +2,7 @@
 
 use super::roster::Debt;
 use super::{Chat, Outcome, Participant, Settling, unavailable};
-use crate::backend::{BackendError, Creation, Publisher, RoomChange, RoomFault};
+use crate::backend::{Asker, BackendError, Creation, Publication, Publisher, RoomChange, RoomFault};
 use crate::chat::{
     AccessType, Actor, Addressee, Event, EventKind, Nickname, Notice, Refusal, Reply, RoomId, RoomRecord, RoomWishes,
 };
@@ -13,6 +13,7 @@ fn refusal(fault: RoomFault) -> Refusal {
         RoomFault::Forbidden => Refusal::Forbidden,
         RoomFault::NoApplicant => Refusal::NoSuchApplicant,
         RoomFault::TooMany => Refusal::TooMany,
+        RoomFault::NotMember => Refusal::NotMember,
     }
 }
 
@@ -70,11 +71,12 @@ impl Chat {
     }
 
     pub(super) async fn publish_in_lobby(&self, announcement: &Event) -> Result<(), BackendError> {
-        self.backend.broker.publish(&RoomId::lobby(), announcement, Publisher::Anyone).await.map(drop)
+        let publication = Publication { event: announcement, publisher: Publisher::Anyone, key: None };
+        self.backend.broker.publish(&RoomId::lobby(), publication).await.map(drop)
     }
 
     pub(super) async fn change(&self, who: &Participant, room: RoomId, wishes: RoomWishes) -> Result<Reply, Refusal> {
-        let by = who.account().ok_or(Refusal::Forbidden)?;
+        who.account().ok_or(Refusal::Forbidden)?;
         let access = wishes.access();
         let password_hash = self.hashed(wishes.password).await?;
         let change = RoomChange {
@@ -82,7 +84,7 @@ impl Chat {
             nickname: wishes.nickname,
             description: wishes.description,
         };
-        done("change", self.backend.rooms.change(&room, by, &change).await).map(|()| Reply::Done)
+        done("change", self.backend.rooms.change(&room, &who.actor(), &change).await).map(|()| Reply::Done)
     }
 
     pub(super) async fn appoint(
@@ -92,8 +94,10 @@ impl Chat {
         account: Nickname,
         admin: bool,
     ) -> Result<Reply, Refusal> {
-        let by = who.account().ok_or(Refusal::Forbidden)?;
-        done("appoint", self.backend.rooms.appoint(&room, by, &account, admin).await).map(|()| Reply::Done)
+        who.account().ok_or(Refusal::Forbidden)?;
+        let of_members = who.conduct.enrols;
+        let appointed = self.backend.rooms.appoint(&room, &who.actor(), &account, admin, of_members).await;
+        done("appoint", appointed).map(|()| Reply::Done)
     }
 
     /// Decides, and has the one who asked told.
@@ -105,7 +109,7 @@ impl Chat {
         approved: bool,
     ) -> Outcome {
         let Some(by) = who.account() else { return Outcome::refused(Refusal::Forbidden) };
-        match done("decide", self.backend.rooms.decide(&room, by, applicant, approved).await) {
+        match done("decide", self.backend.rooms.decide(&room, by, &Asker::Named(applicant.clone()), approved).await) {
             Err(refusal) => Outcome::refused(refusal),
             Ok(applicant) => {
                 let errand = (applicant.key, Notice::Decided { room, approved });

@@ -96,7 +96,8 @@ impl Chat {
         password: Option<String>,
     ) -> Result<Result<Entered, Denial>, Refusal> {
         let must_exist = !who.conduct.join_creates;
-        let mut ticket = Ticket { must_exist, account: who.account().cloned(), proof: None };
+        let request = self.numbers.request().await?;
+        let mut ticket = Ticket { must_exist, account: who.account().cloned(), proof: None, request };
         for _ in 0..PASSWORD_TRIES {
             let entry = Entry::Join(ticket.clone());
             let entered = self.backend.presence.enter(room, &who.actor(), &entry).await;

@@ -13,6 +13,7 @@ mod dispatch;
 mod keeping;
 mod membership;
 mod names;
+mod numbers;
 mod participant;
 mod passwords;
 mod roster;
@@ -27,6 +28,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub use accounts::Accounts;
 pub use dispatch::dispatch;
+use numbers::Numbers;
 pub use participant::Participant;
 pub use passwords::{PasswordSettings, PasswordSettingsError, Passwords};
 use roster::Roster;
@@ -34,7 +36,7 @@ use roster::Roster;
 use crate::ambient::Clock;
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
-use crate::chat::{Command, Notice, PersonKey, Position, Refusal, Reply, RoomId};
+use crate::chat::{Command, Credential, Notice, PersonKey, Position, Refusal, Reply, RoomId};
 use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -60,6 +62,7 @@ pub struct Chat {
     sessions: Sessions,
     roster: Roster,
     passwords: Passwords,
+    numbers: Numbers,
     /// `None` where nobody can log in.
     tokens: Option<Arc<Tokens>>,
     departures: Semaphore,
@@ -115,6 +118,7 @@ impl Chat {
             sessions: Sessions::default(),
             roster: Roster::new(metrics.clone()),
             departures: Semaphore::new(CALLS_AT_ONCE),
+            numbers: Numbers::new(backend.broker.clone()),
             backend,
             passwords,
             tokens,
@@ -180,14 +184,14 @@ impl Chat {
         }
         let result = match command {
             Command::Hello { token } => self.greet(who, token).await,
-            Command::Login { nickname, token } => self.login(who, nickname, token).await,
+            Command::Login { nickname, credential } => self.login(who, nickname, credential).await,
             Command::Join { room, password } => match self.join(who, room, password, format).await {
                 Ok(reply) => Ok(reply),
                 Err(outcome) => return outcome,
             },
             Command::Leave { room } => return self.leave(who, room).await,
-            Command::Send { room, text } => self.send(who, room, text).await,
-            Command::SendPrivate { to, target, text } => return self.send_private(who, to, target, text).await,
+            Command::Send { room, text, key } => self.send(who, room, text, key).await,
+            Command::SendPrivate { to, target, text, .. } => return self.send_private(who, to, target, text).await,
             Command::History { room, range } => self.history(who, room, range).await,
             Command::Create { room, wishes } => self.create(who, room, wishes).await,
             Command::Change { room, wishes } => self.change(who, room, wishes).await,
@@ -198,6 +202,7 @@ impl Chat {
             Command::Appoint { room, account, admin } => self.appoint(who, room, account, admin).await,
             Command::ListRooms { after, limit } => self.list(after.as_ref(), limit).await,
             Command::ListApplicants { room } => self.applicants(who, room).await,
+            _ => todo!(),
         };
         let afterwards = (who.conduct.in_step && who.caused > who.mailbox.own_seen()).then_some(Settling::OwnEvent);
         Outcome { result, afterwards }
@@ -207,7 +212,11 @@ impl Chat {
     fn may_ask(&self, who: &Participant, command: &Command) -> Result<(), Refusal> {
         let nameless = who.conduct.login_first && who.name.is_none();
         match command {
-            Command::Hello { .. } | Command::Login { token: Some(_), .. } => Ok(()),
+            Command::Hello { .. }
+            | Command::Login {
+                credential: Credential::Token(_) | Credential::Password(_) | Credential::PasswordOfAccount(_),
+                ..
+            } => Ok(()),
             Command::Login { .. } if !self.is_barred(who) => Ok(()),
             _ if nameless || self.is_barred(who) => Err(Refusal::LoginRequired),
             _ => Ok(()),
@@ -244,7 +253,9 @@ impl Chat {
             .for_each_concurrent(CALLS_AT_ONCE, async |(person, notice)| {
                 let session = match &person {
                     PersonKey::Guest(session) => Ok(Some(*session)),
-                    PersonKey::Account(name) => self.backend.presence.holder(name).await,
+                    PersonKey::Account(name) => {
+                        self.backend.presence.holder(name).await.map(|holder| holder.map(|holder| holder.session))
+                    }
                 };
                 let told = match session {
                     Ok(Some(session)) => self.backend.post.deliver(session, &notice).await.map(drop),

@@ -2,7 +2,7 @@
 
 use super::{Chat, Participant, unavailable};
 use crate::backend::{Claimant, Claimed, Delivery, Entry};
-use crate::chat::{CloseReason, Login, Nickname, Notice, Refusal, Reply, RoomId, SessionId};
+use crate::chat::{CloseReason, Credential, Login, Nickname, Notice, Refusal, Reply, RoomId, SessionId};
 
 impl Chat {
     /// Begins the extended mode, logged in where a token is given.
@@ -17,13 +17,15 @@ impl Chat {
         &self,
         who: &mut Participant,
         nickname: Option<Nickname>,
-        token: Option<String>,
+        credential: Credential,
     ) -> Result<Reply, Refusal> {
         if let (true, Some(name)) = (who.conduct.login_once, &who.name) {
             return Err(Refusal::AlreadyLoggedIn(name.clone()));
         }
-        if let Some(token) = token {
-            return self.login_by_token(who, nickname, &token).await;
+        match credential {
+            Credential::Token(token) => return self.login_by_token(who, nickname, &token).await,
+            Credential::Password(_) | Credential::PasswordOfAccount(_) => todo!(),
+            Credential::None => {}
         }
         let nickname = nickname.ok_or(Refusal::NicknameInvalid)?;
         if who.holds_name && who.name.as_ref() == Some(&nickname) {
@@ -134,7 +136,7 @@ impl Chat {
         self.settle_doubts(who, None).await?;
         // Noted before it is claimed, so that a restore meanwhile knows of it.
         self.roster.note_name(who, nickname);
-        match self.backend.presence.claim(nickname, who.id, claimant).await {
+        match self.backend.presence.claim(nickname, who.holder(), claimant).await {
             Ok(claimed @ Claimed::Done { .. }) => {
                 self.roster.hold_name(who, nickname, claimant);
                 self.metrics.logins_total.inc();
@@ -172,7 +174,12 @@ impl Chat {
     /// Has the rooms' member lists show the present nickname.
     async fn tell_new_name(&self, who: &Participant) {
         for room in &who.rooms {
-            if let Err(error) = self.backend.presence.enter(room, &who.actor(), &Entry::Restore { known: None }).await {
+            if let Err(error) = self
+                .backend
+                .presence
+                .enter(room, &who.actor(), &Entry::Restore { known: None, account: who.account().cloned() })
+                .await
+            {
                 unavailable("rename in room", &error);
             }
         }

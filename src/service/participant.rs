@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::backend::Holder;
 use crate::chat::{Actor, Conduct, Login, Nickname, Refusal, RoomId, RoomRef, SessionId};
 use crate::hub::{LocalMember, Mailbox, WireFormat};
 
@@ -58,6 +59,11 @@ impl Participant {
     pub(super) fn member(&self, format: WireFormat) -> LocalMember {
         let Self { id: session, conduct: Conduct { sees_own_leaving, .. }, .. } = *self;
         LocalMember { session, mailbox: self.mailbox.clone(), format, sees_own_leaving }
+    }
+
+    /// The session as the bearer of its nickname.
+    pub(super) fn holder(&self) -> Holder {
+        Holder { session: self.id, reads_inbox: self.conduct.reads_inbox }
     }
 
     pub(super) fn account(&self) -> Option<&Nickname> {

@@ -33,6 +33,7 @@ pub struct Standing {
     pub actor: Actor,
     /// The nickname is held by an account.
     pub account: bool,
+    pub reads_inbox: bool,
     pub rooms: Vec<RoomId>,
     pub mailbox: Arc<Mailbox>,
 }
@@ -50,6 +51,7 @@ struct Line {
     noted: Noted,
     held: Option<Nickname>,
     account: bool,
+    reads_inbox: bool,
     mailbox: Arc<Mailbox>,
 }
 
@@ -68,7 +70,13 @@ impl Roster {
         let mut lines = self.lines.lock();
         let line = lines.entry(who.id).or_insert_with(|| {
             self.metrics.sessions.inc();
-            Line { noted: Noted::default(), held: None, account: false, mailbox: who.mailbox.clone() }
+            Line {
+                noted: Noted::default(),
+                held: None,
+                account: false,
+                reads_inbox: who.conduct.reads_inbox,
+                mailbox: who.mailbox.clone(),
+            }
         });
         change(line);
     }
@@ -160,6 +168,7 @@ impl Roster {
         let standing = |(session, line): (&SessionId, &Line)| Standing {
             actor: Actor { session: *session, nickname: line.held.clone() },
             account: line.account,
+            reads_inbox: line.reads_inbox,
             rooms: line.noted.rooms.iter().cloned().collect(),
             mailbox: line.mailbox.clone(),
         };

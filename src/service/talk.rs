@@ -1,14 +1,20 @@
 //! Messages: said in rooms, written to somebody, read again.
 
 use super::{Chat, Outcome, Participant, Settling, unavailable};
-use crate::backend::{Delivery, Publisher};
+use crate::backend::{Delivery, Publication, Published, Publisher};
 use crate::chat::{
     Addressee, Event, EventKind, Notice, PrivateMessage, Refusal, Reply, RoomId, RoomRef, SessionId, TimeRange,
 };
 use crate::telemetry::traces::PublishSpan;
 
 impl Chat {
-    pub(super) async fn send(&self, who: &mut Participant, room: RoomRef, text: String) -> Result<Reply, Refusal> {
+    pub(super) async fn send(
+        &self,
+        who: &mut Participant,
+        room: RoomRef,
+        text: String,
+        key: Option<String>,
+    ) -> Result<Reply, Refusal> {
         let room = match (who.resolve(&room), room) {
             (Err(refusal), RoomRef::Named(room)) if !who.conduct.join_creates => {
                 return Err(self.why_not_in(&room, refusal).await);
@@ -17,18 +23,22 @@ impl Chat {
         };
         self.check_length(&text)?;
         let span = self.tracer.publish_span();
-        let mut event = Event::new(who.actor(), EventKind::Message { text });
+        let mut event = Event::new(who.actor(), EventKind::Message { id: self.numbers.message().await?, text });
         event.traceparent = span.as_ref().map(PublishSpan::traceparent);
         let began_us = self.clock.unix_us();
-        let published = self.backend.broker.publish(&room, &event, Publisher::Member).await;
+        let publisher = Publisher::Member { account: who.account() };
+        let publication = Publication { event: &event, publisher, key: key.as_deref() };
+        let published = self.backend.broker.publish(&room, publication).await;
         let took_us = self.clock.unix_us().saturating_sub(began_us).max(0);
-        let Some(position) = published.map_err(|error| unavailable("publish", &error))? else {
+        let Some(Published { position, time_us, id, .. }) =
+            published.map_err(|error| unavailable("publish", &error))?
+        else {
             return Err(self.why_not_published(who, &room));
         };
         self.metrics.publish_seconds.observe(took_us as f64 / 1e6);
         self.metrics.publishes_total.inc();
         who.caused += 1;
-        Ok(Reply::Sent { position })
+        Ok(Reply::Sent { position, id, time_us })
     }
 
     /// The session believes that it is in the room, and the broker does not.
@@ -47,11 +57,15 @@ impl Chat {
 
     /// Answered with success once it is in the mailbox of a live session; what one writes to oneself comes after the answer.
     pub(super) async fn send_private(&self, who: &Participant, to: Addressee, target: String, text: String) -> Outcome {
+        let (id, time_us) = match self.numbers.message().await {
+            Ok(id) => (id, self.clock.unix_us()),
+            Err(refusal) => return Outcome::refused(refusal),
+        };
         let message = PrivateMessage { from: who.actor(), target, text };
         let result = self.hand_over(who, to, &message).await;
         let to_self = result.as_ref().is_ok_and(|session| *session == who.id);
         let afterwards = to_self.then(|| Settling::OwnNotice(Notice::Private(message.clone())));
-        Outcome { result: result.map(|_| Reply::SentPrivately { message, to_self }), afterwards }
+        Outcome { result: result.map(|_| Reply::SentPrivately { message, to_self, id, time_us }), afterwards }
     }
 
     async fn hand_over(
@@ -82,7 +96,8 @@ impl Chat {
             Addressee::Session(session) => Ok(*session),
             Addressee::Nickname(name) => {
                 let holder = self.backend.presence.holder(name).await;
-                holder.map_err(|error| unavailable("holder", &error))?.ok_or(Refusal::UserNotFound)
+                let holder = holder.map_err(|error| unavailable("holder", &error))?;
+                holder.map(|holder| holder.session).ok_or(Refusal::UserNotFound)
             }
         }
     }

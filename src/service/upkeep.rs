@@ -4,7 +4,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::roster::{Debt, Standing};
 use super::{CALLS_AT_ONCE, Chat, Participant};
-use crate::backend::{BackendError, Claimant, Claimed, Entry};
+use crate::backend::{BackendError, Claimant, Claimed, Entry, Holder};
 use crate::chat::{CloseReason, Login, Revocation, RoomId};
 
 impl Chat {
@@ -42,20 +42,22 @@ impl Chat {
         let (actor, roster, presence) = (&standing.actor, &self.roster, &self.backend.presence);
         if let Some(nickname) = &actor.nickname {
             let claimant = if standing.account { Claimant::AccountAgain } else { Claimant::Guest };
+            let holder = Holder { session: actor.session, reads_inbox: standing.reads_inbox };
             let held = || roster.holds(actor.session, nickname);
-            let claimed = presence.claim(nickname, actor.session, claimant).await?;
+            let claimed = presence.claim(nickname, holder, claimant).await?;
             if !matches!(claimed, Claimed::Done { .. }) {
                 let reason = if standing.account { CloseReason::Superseded } else { CloseReason::NicknameLost };
                 standing.mailbox.close(reason);
             } else if !held() {
                 presence.release(nickname, actor.session).await?;
                 if held() {
-                    presence.claim(nickname, actor.session, claimant).await?;
+                    presence.claim(nickname, holder, claimant).await?;
                 }
             }
         }
         for room in standing.rooms.iter().filter(|room| !standing.mailbox.is_put_out_of(room)) {
-            let entry = Entry::Restore { known: self.hub.epoch(room) };
+            let account = actor.nickname.clone().filter(|_| standing.account);
+            let entry = Entry::Restore { known: self.hub.epoch(room), account };
             let is_in = || roster.is_in(actor.session, room);
             // A restored member is let in by every room.
             let _ = presence.enter(room, actor, &entry).await?;
@@ -80,7 +82,9 @@ impl Chat {
 
     async fn pay(&self, debt: Debt) -> Result<(), BackendError> {
         match &debt {
-            Debt::Release { nickname, session } => self.backend.presence.release(nickname, *session).await?,
+            Debt::Release { nickname, session } => {
+                self.backend.presence.release(nickname, *session).await.map(drop)?;
+            }
             Debt::Leave { room, who } => self.backend.presence.leave(room, who).await.map(drop)?,
             Debt::Announce(announcement) => self.publish_in_lobby(announcement).await?,
         }

@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 use super::json::{echoed, json, present, raw_with_echo, string};
 use super::{Dialect, EventForm, Messages, Request, Rules, Tag};
 use crate::chat::{
-    Addressee, Command, Conduct, Envelope, EventKind, Nickname, Notice, Refusal, Reply, RoomId, RoomRef,
+    Addressee, Command, Conduct, Credential, Envelope, EventKind, Mail, Nickname, Notice, Push, Refusal, Reply, RoomId,
+    RoomRef,
 };
 
 pub struct Action;
@@ -26,6 +27,10 @@ const RULES: Rules = Rules {
         join_creates: true,
         in_lobby: false,
         single_room: false,
+        enrols: false,
+        reads_inbox: false,
+        friends_only: false,
+        sees_own_messages: true,
         sees_own_leaving: false,
         in_step: false,
     },
@@ -97,18 +102,18 @@ impl Dialect for Action {
 
     fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Option<Vec<u8>> {
         match &envelope.event.kind {
-            EventKind::Message { text } => Some(json(&GetMessage {
+            EventKind::Message { text, .. } => Some(json(&GetMessage {
                 action: "GET MESSAGE",
                 room_id: RoomIdForm(form, room),
                 author: envelope.event.actor.shown_name(),
                 text,
             })),
             // Only the extended mode has words for these.
-            EventKind::Joined | EventKind::Left | EventKind::Created { .. } | EventKind::Destroyed { .. } => None,
+            _ => None,
         }
     }
 
-    fn tell(&self, _: EventForm, notice: &Notice) -> Option<Vec<u8>> {
+    fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
         match notice {
             Notice::Closing(reason) => {
                 let message = reason.notice()?;
@@ -123,8 +128,11 @@ impl Dialect for Action {
                     text: &message.text,
                 }))
             }
+            Notice::Mail(Mail { push: Push::Private { message, .. }, .. }) => {
+                self.tell(form, &Notice::Private(message.clone()))
+            }
             // Only the extended mode has words for these.
-            Notice::PutOut { .. } | Notice::Asked { .. } | Notice::Decided { .. } => None,
+            _ => None,
         }
     }
 }
@@ -199,7 +207,8 @@ fn login(fields: &Fields<'_>) -> Result<Command, Refusal> {
             Some(nickname.ok_or(Refusal::NicknameInvalid)?)
         }
     };
-    Ok(Command::Login { nickname, token })
+    let credential = token.map_or(Credential::None, Credential::Token);
+    Ok(Command::Login { nickname, credential })
 }
 
 /// A room id that begins with `@` is somebody to write to.
@@ -208,10 +217,10 @@ fn send(fields: &Fields<'_>) -> Result<Command, Refusal> {
     let target = present(fields.room_id).and_then(string);
     if let Some(name) = target.as_deref().and_then(|target| target.strip_prefix('@')) {
         let to = Addressee::parse(name).map_err(|_| Refusal::ParameterInvalid("room_id"))?;
-        return Ok(Command::SendPrivate { to, target: format!("@{name}"), text: text()? });
+        return Ok(Command::SendPrivate { to, target: format!("@{name}"), text: text()?, key: None });
     }
     let room = RoomRef::Named(room(fields)?.0);
-    Ok(Command::Send { room, text: text()? })
+    Ok(Command::Send { room, text: text()?, key: None })
 }
 
 fn optional(field: Option<&RawValue>, name: &'static str) -> Result<Option<String>, Refusal> {
@@ -260,7 +269,11 @@ fn error_text(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::PasswordRequired => "Room password required",
         Refusal::PasswordWrong => "Wrong room password",
         Refusal::PermissionPending => "Waiting for the permission of the room's owner",
+        Refusal::LoginWrong => "Wrong nickname or password",
+        Refusal::TooManyAttempts => "Too many wrong attempts, try again later",
         Refusal::TooManyRooms => "Too many rooms",
+        // Of requests that this dialect has no words for.
+        other => return Cow::Owned(other.to_string()),
         Refusal::TooManyRequests | Refusal::TooMany => "Too many requests",
         Refusal::Unavailable => "Service is unavailable, try again",
     })
@@ -301,7 +314,10 @@ mod tests {
     fn the_last_of_two_equal_keys_counts_and_the_echo_is_verbatim() {
         let text = r#"{"action":"X", "action" : "LOGIN NICK","nickname":"Bob","n":1.50}"#;
         let request = decode(text);
-        assert_eq!(request.command, Ok(Command::Login { nickname: Nickname::parse("Bob").ok(), token: None }));
+        assert_eq!(
+            request.command,
+            Ok(Command::Login { nickname: Nickname::parse("Bob").ok(), credential: Credential::None })
+        );
         assert_eq!(request.tag, Tag::Echo(text.to_owned()));
     }
 

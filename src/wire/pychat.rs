@@ -3,12 +3,15 @@
 //! Source: `docs/protocols/pychat.md` and the protocol's own text. Key order and the joined-up `alphanumericcharacters`
 //! are kept on purpose: clients compare text.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::json::json;
 use super::{Dialect, EventForm, Messages, Request, Rules, Tag, pychat_dates, times};
 use crate::chat::{
-    Addressee, Command, Conduct, Envelope, EventKind, Nickname, Notice, Refusal, Reply, RoomId, RoomRef,
+    Addressee, Command, Conduct, Credential, Envelope, EventKind, Mail, Nickname, Notice, Push, Refusal, Reply, RoomId,
+    RoomRef,
 };
 
 pub struct Pychat;
@@ -21,6 +24,10 @@ const RULES: Rules = Rules {
         join_creates: true,
         in_lobby: false,
         single_room: true,
+        enrols: false,
+        reads_inbox: false,
+        friends_only: false,
+        sees_own_messages: true,
         sees_own_leaving: true,
         in_step: true,
     },
@@ -110,11 +117,11 @@ impl Dialect for Pychat {
     }
 
     fn event(&self, _: EventForm, _: &str, envelope: &Envelope) -> Option<Vec<u8>> {
-        let (r#type, body) = described(envelope)?;
-        Some(json(&RoomEvent { body: &body, r#type, from: envelope.event.actor.shown_name() }))
+        let Described { r#type, body, from } = described(envelope)?;
+        Some(json(&RoomEvent { body: &body, r#type, from }))
     }
 
-    fn tell(&self, _: EventForm, notice: &Notice) -> Option<Vec<u8>> {
+    fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
         match notice {
             Notice::Closing(reason) => reason.notice().map(error),
             // As if it had left: the dialect has no other word for being out.
@@ -126,7 +133,14 @@ impl Dialect for Pychat {
                 let from = &message.from.identifier();
                 Some(json(&PrivateMessage { r#type: "privateMessage", body: &message.text, from }))
             }
-            Notice::Asked { .. } | Notice::Decided { .. } => None,
+            Notice::Mail(Mail { push: Push::Private { message, .. }, .. }) => {
+                self.tell(form, &Notice::Private(message.clone()))
+            }
+            Notice::Mail(_)
+            | Notice::MailWaiting
+            | Notice::News { .. }
+            | Notice::Asked { .. }
+            | Notice::Decided { .. } => None,
         }
     }
 }
@@ -139,15 +153,29 @@ fn error(text: &str) -> Vec<u8> {
     json(&Error { r#type: "error", error: text })
 }
 
-/// The type and body of an event, the same live and in the history; `None` for what the dialect has no words for.
-fn described(envelope: &Envelope) -> Option<(&'static str, std::borrow::Cow<'_, str>)> {
-    let name = envelope.event.actor.shown_name();
+/// What an event is in this dialect, the same live and in the history.
+struct Described<'a> {
+    r#type: &'static str,
+    body: Cow<'a, str>,
+    from: &'a str,
+}
+
+/// `None` for what the dialect has no words for.
+fn described(envelope: &Envelope) -> Option<Described<'_>> {
+    let from = envelope.event.actor.shown_name();
     match &envelope.event.kind {
-        EventKind::Joined => Some(("userJoined", format!("User {name} has joined the room").into())),
-        EventKind::Left => Some(("userLeft", has_left(name).into())),
-        EventKind::Message { text } => Some(("message", text.as_str().into())),
+        EventKind::Joined => {
+            Some(Described { r#type: "userJoined", body: format!("User {from} has joined the room").into(), from })
+        }
+        EventKind::Left => Some(Described { r#type: "userLeft", body: has_left(from).into(), from }),
+        EventKind::Message { text, .. } => Some(Described { r#type: "message", body: text.into(), from }),
+        EventKind::Removed { who } => {
+            let from = who.shown_name();
+            Some(Described { r#type: "userLeft", body: has_left(from).into(), from })
+        }
         // Each member is told by a notice of its own that it is out.
         EventKind::Created { .. } | EventKind::Destroyed { .. } => None,
+        EventKind::Appointed { .. } | EventKind::Handed { .. } | EventKind::Changed(_) => None,
     }
 }
 
@@ -156,8 +184,7 @@ fn has_left(name: &str) -> String {
 }
 
 fn history_record(room: &str, envelope: &Envelope, asker: &str) -> Option<Vec<u8>> {
-    let (r#type, body) = described(envelope)?;
-    let from = envelope.event.actor.shown_name();
+    let Described { r#type, body, from } = described(envelope)?;
     let utctimestamp = times::format_utc(envelope.time_us);
     let body = Record { body: &body, from, room, utctimestamp, to: asker, r#type };
     Some(json(&History { body, r#type: "history", from: asker }))
@@ -173,8 +200,12 @@ fn command(line: &str) -> Result<Command, Refusal> {
             }
             let fits = (3..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
             let nickname = Nickname::parse(name).ok().filter(|_| fits).ok_or(Refusal::NicknameInvalid)?;
-            let token = Some(split_word(rest).0).filter(|word| looks_like_token(word)).map(str::to_owned);
-            Ok(Command::Login { nickname: Some(nickname), token })
+            let credential = match split_word(rest).0 {
+                "" => Credential::None,
+                word if looks_like_token(word) => Credential::Token(word.to_owned()),
+                _ => Credential::PasswordOfAccount(rest.to_owned()),
+            };
+            Ok(Command::Login { nickname: Some(nickname), credential })
         }
         "JOIN" => join(without_room_word(rest)),
         "LEAVE" | "LEFT" => Ok(Command::Leave { room: RoomRef::Current }),
@@ -209,7 +240,7 @@ fn private(rest: &str) -> Result<Command, Refusal> {
         return Err(Refusal::ParameterMissing("message"));
     }
     let to = Addressee::parse(name).map_err(|_| Refusal::UserNotFound)?;
-    Ok(Command::SendPrivate { to, target: format!("@{name}"), text: text.to_owned() })
+    Ok(Command::SendPrivate { to, target: format!("@{name}"), text: text.to_owned(), key: None })
 }
 
 /// Whether a word after a login's name is a signed token (RFC 7519, section 3: three parts with dots between) and no mere
@@ -219,7 +250,7 @@ fn looks_like_token(word: &str) -> bool {
 }
 
 fn say(text: &str) -> Command {
-    Command::Send { room: RoomRef::Current, text: text.to_owned() }
+    Command::Send { room: RoomRef::Current, text: text.to_owned(), key: None }
 }
 
 /// `JOIN ROOM red` is `JOIN red`.
@@ -266,7 +297,11 @@ fn error_text(refusal: &Refusal) -> String {
         Refusal::NotAnObject | Refusal::ActionMissing | Refusal::ActionUnknown => "Unknown command",
         Refusal::TooManyRooms => "Too many rooms",
         Refusal::TooManyRequests | Refusal::TooMany => "Too many requests",
+        Refusal::LoginWrong => "Wrong nickname or password",
+        Refusal::TooManyAttempts => "Too many wrong attempts, try again later",
         Refusal::Unavailable => "Service is unavailable, try again",
+        // Of requests that this dialect has no words for.
+        other => return other.to_string(),
     };
     text.to_owned()
 }
@@ -279,10 +314,10 @@ mod tests {
     fn words_that_merely_start_like_a_command_are_messages() {
         for line in ["LEFTOVERS are fine", "LOGINS", "JOINED", "HISTORYbook", "message hi", " JOIN red", "MESSAGES", ""]
         {
-            let said = Command::Send { room: RoomRef::Current, text: line.to_owned() };
+            let said = Command::Send { room: RoomRef::Current, text: line.to_owned(), key: None };
             assert_eq!(command(line), Ok(said));
         }
-        let said = Command::Send { room: RoomRef::Current, text: "LEFT  he said".to_owned() };
+        let said = Command::Send { room: RoomRef::Current, text: "LEFT  he said".to_owned(), key: None };
         assert_eq!(command("MESSAGE LEFT  he said"), Ok(said));
     }
 

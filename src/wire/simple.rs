@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use super::json::{echoed, json, present, raw_with_echo, string};
 use super::{Dialect, EventForm, Messages, Request, Rules, Tag, times};
 use crate::chat::{
-    AccessType, Addressee, Command, Conduct, Envelope, EventKind, Nickname, Notice, PrivateMessage, Refusal, Reply,
-    RoomId, RoomRef, RoomSummary, RoomWishes,
+    AccessType, Addressee, Command, Conduct, Credential, Envelope, EventKind, Mail, Nickname, Notice, PrivateMessage,
+    Push, Refusal, Reply, RoomId, RoomRef, RoomSummary, RoomWishes,
 };
 
 /// Rooms in one page of a list, unless the client asks for fewer.
@@ -31,6 +31,10 @@ const RULES: Rules = Rules {
         join_creates: false,
         in_lobby: true,
         single_room: false,
+        enrols: false,
+        reads_inbox: false,
+        friends_only: false,
+        sees_own_messages: true,
         sees_own_leaving: false,
         in_step: false,
     },
@@ -142,7 +146,7 @@ impl Dialect for Simple {
     fn answer<'a>(&self, tag: &'a Tag, outcome: &'a Result<Reply, Refusal>, _: Option<&'a Nickname>) -> Messages<'a> {
         let answer = match outcome {
             Err(refusal) => Some(error(code(refusal), &refusal.to_string(), echoed(tag))),
-            Ok(Reply::SentPrivately { message, to_self: false }) => Some(private(message)),
+            Ok(Reply::SentPrivately { message, to_self: false, .. }) => Some(private(message)),
             Ok(reply) if self.extended => extended_answer(reply, echoed(tag)),
             Ok(_) => None,
         };
@@ -159,7 +163,7 @@ impl Dialect for Simple {
         match &envelope.event.kind {
             EventKind::Joined => Some(participant("join")),
             EventKind::Left => Some(participant("left")),
-            EventKind::Message { text } => {
+            EventKind::Message { text, .. } => {
                 let target = &format!("#{room}");
                 let place = extended.then(|| Place::of(envelope));
                 Some(json(&Message {
@@ -171,6 +175,19 @@ impl Dialect for Simple {
                     place,
                 }))
             }
+            EventKind::Removed { who } => {
+                let target = extended.then(|| format!("#{room}"));
+                let identifier = &who.identifier();
+                Some(json(&ParticipantEvent {
+                    r#type: "event",
+                    emitter: "participant",
+                    identifier,
+                    event: "left",
+                    target,
+                }))
+            }
+            // Nobody's coming or going.
+            EventKind::Appointed { .. } | EventKind::Handed { .. } | EventKind::Changed(_) => None,
             EventKind::Created { room } => Some(channel_event(room, "create")),
             // Everybody hears of it in the lobby; those in the room need not hear it twice.
             EventKind::Destroyed { room: destroyed } if destroyed.as_str() == room => None,
@@ -191,8 +208,9 @@ impl Dialect for Simple {
             Notice::Decided { room, approved } => {
                 extended.then(|| channel_event(room, if *approved { "approve" } else { "reject" }))
             }
-            // The lobby says that the room is gone.
-            Notice::PutOut { .. } => None,
+            Notice::Mail(Mail { push: Push::Private { message, .. }, .. }) => Some(private(message)),
+            // The lobby says that the room is gone, the room that one was put out.
+            Notice::PutOut { .. } | Notice::Mail(_) | Notice::MailWaiting | Notice::News { .. } => None,
         }
     }
 }
@@ -245,6 +263,8 @@ fn extended_answer(reply: &Reply, request: &RawValue) -> Option<Vec<u8>> {
         | Reply::History { .. }
         | Reply::Created { .. }
         | Reply::Destroyed { .. } => None,
+        // Answers of requests that this dialect has no words for.
+        _ => None,
     }
 }
 
@@ -302,8 +322,10 @@ impl<'a> Fields<'a> {
     fn message(&self) -> Result<Command, Refusal> {
         let text = self.text("message")?.into_owned();
         match self.target()? {
-            Target::Channel(room) => Ok(Command::Send { room: RoomRef::Named(room), text }),
-            Target::User(to) => Ok(Command::SendPrivate { to, target: self.text("target")?.into_owned(), text }),
+            Target::Channel(room) => Ok(Command::Send { room: RoomRef::Named(room), text, key: None }),
+            Target::User(to) => {
+                Ok(Command::SendPrivate { to, target: self.text("target")?.into_owned(), text, key: None })
+            }
         }
     }
 
@@ -343,10 +365,14 @@ impl<'a> Fields<'a> {
                 Ok(Command::ListRooms { after: after.transpose()?, limit: self.limit()? })
             }
             "nick" => match self.target()? {
-                Target::User(Addressee::Nickname(name)) => Ok(Command::Login { nickname: Some(name), token: None }),
+                Target::User(Addressee::Nickname(name)) => {
+                    Ok(Command::Login { nickname: Some(name), credential: Credential::None })
+                }
                 _ => Err(Refusal::NicknameInvalid),
             },
-            "login" => Ok(Command::Login { nickname: None, token: Some(self.text("token")?.into_owned()) }),
+            "login" => {
+                Ok(Command::Login { nickname: None, credential: Credential::Token(self.text("token")?.into_owned()) })
+            }
             _ => Err(Refusal::ActionUnknown),
         }
     }
@@ -424,7 +450,12 @@ fn code(refusal: &Refusal) -> &'static str {
         | Refusal::PasswordWrong
         | Refusal::PermissionPending => "forbidden",
         Refusal::TooManyRooms | Refusal::TooManyRequests | Refusal::TooMany => "rate_limited",
+        Refusal::LoginWrong => "forbidden",
+        Refusal::TooManyAttempts => "rate_limited",
+        Refusal::NotMember => "not_participant",
         Refusal::Unavailable => "unavailable",
+        // Of requests that this dialect has no words for.
+        _ => "malformed",
     }
 }
 

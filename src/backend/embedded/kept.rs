@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{ADMINS_MAX, APPLICANTS_MAX, Decided, Denial, RoomChange, RoomFault, Ticket};
+use super::super::{ADMINS_MAX, APPLICANTS_MAX, Asker, Decided, Denial, RoomChange, RoomFault, Ticket};
 use crate::chat::{
-    AccessType, Actor, Addressee, Applicant, Nickname, PersonKey, RoomId, RoomRecord, RoomSummary, RoomView, SessionId,
+    AccessType, Actor, Addressee, Applicant, Nickname, PersonKey, RequestId, RoomId, RoomRecord, RoomSummary, RoomView,
+    SessionId,
 };
 
 /// A kept room beside its stream and its members.
@@ -17,7 +18,23 @@ pub struct Kept {
     /// Whom the room lets in without asking again.
     admitted: BTreeSet<PersonKey>,
     /// Who waits for the permission, with what they are called.
-    applicants: BTreeMap<PersonKey, String>,
+    applicants: BTreeMap<PersonKey, Asking>,
+}
+
+/// How somebody waits for the room's permission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asking {
+    identifier: String,
+    request: RequestId,
+    asked_s: i64,
+    enrols: bool,
+}
+
+impl Asking {
+    fn of(&self, key: &PersonKey) -> Applicant {
+        let Self { identifier, request, asked_s, enrols } = self.clone();
+        Applicant { key: key.clone(), identifier, request, asked_s, enrols }
+    }
 }
 
 impl Kept {
@@ -31,7 +48,7 @@ impl Kept {
     }
 
     /// Whether one may enter. Who may not and can be permitted, waits from now on.
-    pub fn admit(&mut self, who: &Actor, ticket: &Ticket) -> Result<(), Denial> {
+    pub fn admit(&mut self, who: &Actor, ticket: &Ticket, now_s: i64, enrols: bool) -> Result<(), Denial> {
         if ticket.account.as_ref().is_some_and(|account| self.is_run_by(account)) {
             return Ok(());
         }
@@ -42,11 +59,11 @@ impl Kept {
                 Some(hash) => Err(Denial::Password { hash: hash.clone() }),
                 None => Ok(()),
             },
-            AccessType::Permission => self.admit_permitted(who, ticket),
+            AccessType::Permission => self.admit_permitted(who, ticket, now_s, enrols),
         }
     }
 
-    fn admit_permitted(&mut self, who: &Actor, ticket: &Ticket) -> Result<(), Denial> {
+    fn admit_permitted(&mut self, who: &Actor, ticket: &Ticket, now_s: i64, enrols: bool) -> Result<(), Denial> {
         let key = ticket.account.clone().map_or(PersonKey::Guest(who.session), PersonKey::Account);
         if self.admitted.contains(&key) {
             return Ok(());
@@ -56,20 +73,21 @@ impl Kept {
         }
         let first = !self.applicants.contains_key(&key);
         if first {
-            self.ask(key, who.identifier());
+            let asking = Asking { identifier: who.identifier(), request: ticket.request, asked_s: now_s, enrols };
+            self.ask(key, asking);
         }
         let runners = self.record.owner.iter().chain(&self.admins).cloned();
         Err(Denial::Permission { runners: if first { runners.collect() } else { Vec::new() } })
     }
 
     /// A name has one holder: whoever asked under it before has another by now, and must not be approved in its place.
-    fn ask(&mut self, key: PersonKey, identifier: String) {
-        for (other, called) in self.applicants.iter_mut().filter(|(_, called)| **called == identifier) {
+    fn ask(&mut self, key: PersonKey, asking: Asking) {
+        for (other, before) in self.applicants.iter_mut().filter(|(_, before)| before.identifier == asking.identifier) {
             if let PersonKey::Guest(session) = other {
-                *called = session.to_string();
+                before.identifier = session.to_string();
             }
         }
-        self.applicants.insert(key, identifier);
+        self.applicants.insert(key, asking);
     }
 
     /// A guest is gone, and with it what it was permitted or asked for; `true` if there was anything.
@@ -105,23 +123,25 @@ impl Kept {
         Ok(())
     }
 
-    pub fn decide(&mut self, by: &Nickname, who: &Addressee, approve: bool) -> Decided {
+    pub fn decide(&mut self, by: &Nickname, who: &Asker, approve: bool) -> Decided {
         if !self.is_run_by(by) {
             return Err(RoomFault::Forbidden);
         }
         let key = match who {
-            Addressee::Session(session) => Some(PersonKey::Guest(*session)),
-            Addressee::Nickname(name) => {
-                let called = self.applicants.iter().find(|(_, called)| called.as_str() == name.as_str());
-                called.map(|(key, _)| key.clone())
-            }
+            Asker::Named(Addressee::Session(session)) => Some(PersonKey::Guest(*session)),
+            Asker::Named(Addressee::Nickname(name)) => self.applicant(|asking| asking.identifier == name.as_str()),
+            Asker::Request(request) => self.applicant(|asking| asking.request == *request),
         };
         let found = key.and_then(|key| self.applicants.remove_entry(&key));
-        let (key, identifier) = found.ok_or(RoomFault::NoApplicant)?;
+        let (key, asking) = found.ok_or(RoomFault::NoApplicant)?;
         if approve {
             self.admitted.insert(key.clone());
         }
-        Ok(Applicant { key, identifier })
+        Ok(asking.of(&key))
+    }
+
+    fn applicant(&self, is_meant: impl Fn(&Asking) -> bool) -> Option<PersonKey> {
+        self.applicants.iter().find(|(_, asking)| is_meant(asking)).map(|(key, _)| key.clone())
     }
 
     pub fn withdraw(&mut self, account: Nickname) -> Result<(), RoomFault> {
@@ -143,12 +163,10 @@ impl Kept {
     }
 
     pub fn view(&self, members: u64) -> RoomView {
-        let applicant =
-            |(key, identifier): (&PersonKey, &String)| Applicant { key: key.clone(), identifier: identifier.clone() };
         RoomView {
             record: self.record.clone(),
             admins: self.admins.iter().cloned().collect(),
-            applicants: self.applicants.iter().map(applicant).collect(),
+            applicants: self.applicants.iter().map(|(key, asking)| asking.of(key)).collect(),
             members,
         }
     }
@@ -170,7 +188,15 @@ struct Row {
     description: String,
     admins: Vec<String>,
     admitted: Vec<String>,
-    applicants: Vec<String>,
+    applicants: Vec<AskingRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AskingRow {
+    account: String,
+    request: u32,
+    asked_s: i64,
+    enrols: bool,
 }
 
 impl Kept {
@@ -187,7 +213,11 @@ impl Kept {
             description: self.record.description.clone(),
             admins: self.admins.iter().map(ToString::to_string).collect(),
             admitted: self.admitted.iter().filter_map(account).collect(),
-            applicants: self.applicants.keys().filter_map(account).collect(),
+            applicants: self
+                .applicants
+                .iter()
+                .filter_map(|(key, asking)| AskingRow::of(account(key)?, asking))
+                .collect(),
         };
         serde_json::to_vec(&row).unwrap_or_default()
     }
@@ -208,11 +238,22 @@ impl Kept {
             record,
             admins: names(&row.admins).into_iter().collect(),
             admitted: names(&row.admitted).into_iter().map(PersonKey::Account).collect(),
-            applicants: names(&row.applicants)
-                .into_iter()
-                .map(|name| (PersonKey::Account(name.clone()), name.to_string()))
-                .collect(),
+            applicants: row.applicants.iter().filter_map(AskingRow::read).collect(),
         })
+    }
+}
+
+impl AskingRow {
+    fn of(account: String, asking: &Asking) -> Option<Self> {
+        let Asking { request, asked_s, enrols, .. } = *asking;
+        Some(Self { account, request: request.0, asked_s, enrols })
+    }
+
+    fn read(&self) -> Option<(PersonKey, Asking)> {
+        let account = Nickname::parse(&self.account).ok()?;
+        let Self { request, asked_s, enrols, .. } = *self;
+        let asking = Asking { identifier: account.to_string(), request: RequestId(request), asked_s, enrols };
+        Some((PersonKey::Account(account), asking))
     }
 }
 
@@ -235,9 +276,9 @@ mod tests {
         let guest = Actor { session: SessionId::from_u128(1), nickname: Some(name("gus")) };
         let member = Actor { session: SessionId::from_u128(2), nickname: Some(name("mia")) };
         let ticket = Ticket { account: Some(name("mia")), ..Ticket::default() };
-        let asked = kept.admit(&guest, &Ticket::default());
+        let asked = kept.admit(&guest, &Ticket::default(), 0, false);
         assert_eq!(asked, Err(Denial::Permission { runners: vec![name("olga"), name("adam")] }));
-        assert!(kept.admit(&member, &ticket).is_err());
+        assert!(kept.admit(&member, &ticket, 17, true).is_err());
         let back = Kept::decode(&kept.encode()).unwrap();
         assert!(kept.forget_guest(guest.session) && !kept.forget_guest(guest.session));
         assert_eq!(back, kept);

@@ -5,6 +5,7 @@ mod accounts;
 mod kept;
 mod state;
 mod store;
+mod stubs;
 
 use std::path::Path;
 
@@ -12,13 +13,14 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    BackendError, Broker, CatchUp, Claimant, Claimed, Creation, Decided, Delivery, Denial, Directory, Entered, Entry,
-    InboundSender, Lease, Post, Presence, Proclamation, Publisher, Registered, RoomChange, RoomFault, Rooms, Swept,
+    Asker, BackendError, Broker, CatchUp, Claimant, Claimed, Creation, Decided, Delivery, Denial, Directory, Entered,
+    Entry, Holder, InboundSender, Lease, Post, Presence, Proclamation, Publication, Published, Publisher, Registered,
+    RoomChange, RoomFault, Rooms, Swept,
 };
 use crate::ambient::{Clock, Entropy};
 use crate::chat::{
-    Actor, Addressee, Envelope, Event, Identity, Login, Nickname, Notice, Position, Revocation, RoomId, RoomRecord,
-    RoomSummary, RoomView, SessionId,
+    Actor, Envelope, Event, Identity, Login, Nickname, Notice, Position, Revocation, RoomId, RoomRecord, RoomSummary,
+    RoomView, SessionId,
 };
 use state::State;
 use store::Store;
@@ -53,11 +55,13 @@ struct Ask {
 }
 
 enum Request {
-    Publish(RoomId, Event, Publisher),
+    /// The account that may publish beside the event's session, if only members may.
+    Publish(RoomId, Event, Option<Option<Nickname>>, Option<String>),
+    LeaseNumbers(u32),
     CatchUp(RoomId, Position),
     History(RoomId),
     Barrier(oneshot::Sender<()>),
-    Claim(Nickname, SessionId, Claimant),
+    Claim(Nickname, Holder, Claimant),
     Release(Nickname, SessionId),
     Holder(Nickname),
     Enter(RoomId, Actor, Entry),
@@ -65,10 +69,10 @@ enum Request {
     Members(RoomId),
     Create(RoomId, RoomRecord),
     Destroy(RoomId, Actor, Option<Nickname>),
-    Change(RoomId, Nickname, RoomChange),
-    Decide(RoomId, Nickname, Addressee, bool),
+    Change(RoomId, Actor, RoomChange),
+    Decide(RoomId, Nickname, Asker, bool),
     Withdraw(RoomId, Nickname),
-    Appoint(RoomId, Nickname, Nickname, bool),
+    Appoint(RoomId, Actor, Nickname, bool, bool),
     View(RoomId),
     List(Option<RoomId>, usize),
     Deliver(SessionId, Notice, oneshot::Sender<bool>),
@@ -84,8 +88,10 @@ enum Request {
 enum Answer {
     Done,
     Claimed(Claimed),
-    Holder(Option<SessionId>),
-    Published(Option<Position>),
+    Released(bool),
+    Holder(Option<Holder>),
+    Published(Option<Published>),
+    Leased(u32),
     Entered(Result<Entered, Denial>),
     Left(Option<Position>),
     Members(u64),
@@ -161,13 +167,17 @@ macro_rules! answered {
 
 #[async_trait]
 impl Broker for Embedded {
-    async fn publish(
-        &self,
-        room: &RoomId,
-        event: &Event,
-        publisher: Publisher,
-    ) -> Result<Option<Position>, BackendError> {
-        answered!(self, Request::Publish(room.clone(), event.clone(), publisher), Answer::Published)
+    async fn publish(&self, room: &RoomId, publication: Publication<'_>) -> Result<Option<Published>, BackendError> {
+        let members = match publication.publisher {
+            Publisher::Member { account } => Some(account.cloned()),
+            Publisher::Anyone => None,
+        };
+        let (event, key) = (publication.event.clone(), publication.key.map(str::to_owned));
+        answered!(self, Request::Publish(room.clone(), event, members, key), Answer::Published)
+    }
+
+    async fn lease_numbers(&self, count: u32) -> Result<u32, BackendError> {
+        answered!(self, Request::LeaseNumbers(count), Answer::Leased)
     }
 
     /// Every member of every room is on this node, so all traffic comes here anyway; rooms without members cost nothing.
@@ -200,20 +210,15 @@ impl Broker for Embedded {
 
 #[async_trait]
 impl Presence for Embedded {
-    async fn claim(
-        &self,
-        nickname: &Nickname,
-        session: SessionId,
-        claimant: Claimant,
-    ) -> Result<Claimed, BackendError> {
-        answered!(self, Request::Claim(nickname.clone(), session, claimant), Answer::Claimed)
+    async fn claim(&self, nickname: &Nickname, holder: Holder, claimant: Claimant) -> Result<Claimed, BackendError> {
+        answered!(self, Request::Claim(nickname.clone(), holder, claimant), Answer::Claimed)
     }
 
-    async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<(), BackendError> {
-        self.ask(Request::Release(nickname.clone(), session)).await.map(drop)
+    async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError> {
+        answered!(self, Request::Release(nickname.clone(), session), Answer::Released)
     }
 
-    async fn holder(&self, nickname: &Nickname) -> Result<Option<SessionId>, BackendError> {
+    async fn holder(&self, nickname: &Nickname) -> Result<Option<Holder>, BackendError> {
         answered!(self, Request::Holder(nickname.clone()), Answer::Holder)
     }
 
@@ -263,19 +268,13 @@ impl Rooms for Embedded {
     async fn change(
         &self,
         room: &RoomId,
-        by: &Nickname,
+        by: &Actor,
         change: &RoomChange,
     ) -> Result<Result<(), RoomFault>, BackendError> {
         answered!(self, Request::Change(room.clone(), by.clone(), change.clone()), Answer::Changed)
     }
 
-    async fn decide(
-        &self,
-        room: &RoomId,
-        by: &Nickname,
-        who: &Addressee,
-        approve: bool,
-    ) -> Result<Decided, BackendError> {
+    async fn decide(&self, room: &RoomId, by: &Nickname, who: &Asker, approve: bool) -> Result<Decided, BackendError> {
         answered!(self, Request::Decide(room.clone(), by.clone(), who.clone(), approve), Answer::Decided)
     }
 
@@ -286,11 +285,13 @@ impl Rooms for Embedded {
     async fn appoint(
         &self,
         room: &RoomId,
-        by: &Nickname,
+        by: &Actor,
         account: &Nickname,
         admin: bool,
+        of_members: bool,
     ) -> Result<Result<(), RoomFault>, BackendError> {
-        answered!(self, Request::Appoint(room.clone(), by.clone(), account.clone(), admin), Answer::Changed)
+        let request = Request::Appoint(room.clone(), by.clone(), account.clone(), admin, of_members);
+        answered!(self, request, Answer::Changed)
     }
 
     async fn view(&self, room: &RoomId) -> Result<Option<RoomView>, BackendError> {

@@ -6,8 +6,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::super::{
-    BackendError, CatchUp, Claimant, Claimed, Creation, Denial, Entered, Entry, Heard, InboundSender, Publisher,
-    Registered, RoomFault, Ticket, decode_event, encode_event,
+    BackendError, CatchUp, Claimant, Claimed, Creation, Denial, Entered, Entry, Heard, Holder, InboundSender,
+    Published, Registered, RoomFault, Ticket, decode_event, encode_event,
 };
 use super::accounts::Accounts;
 use super::kept::Kept;
@@ -15,7 +15,7 @@ use super::store::{Batch, LogRow, RoomRow, Store};
 use super::{Answer, Ask, Request, Retention};
 use crate::ambient::{Clock, Entropy};
 use crate::chat::{
-    Actor, Envelope, Epoch, Event, EventKind, Identity, Nickname, Position, Revocation, RoomId, RoomRecord,
+    Actor, Envelope, Epoch, Event, EventKind, Identity, MessageId, Nickname, Position, Revocation, RoomId, RoomRecord,
     RoomSummary, SessionId,
 };
 
@@ -30,7 +30,7 @@ pub struct State {
     inbound: InboundSender,
     clock: Clock,
     entropy: Entropy,
-    nicknames: HashMap<Nickname, SessionId>,
+    nicknames: HashMap<Nickname, Holder>,
     accounts: Accounts,
     rooms: HashMap<RoomId, Room>,
     /// Rooms that were created, in the order of their ids.
@@ -164,9 +164,10 @@ impl State {
 
     fn one(&mut self, request: Request, work: &mut Work) -> Result<Answer, BackendError> {
         match request {
-            Request::Publish(room, event, publisher) => {
-                self.publish(&room, event, publisher, work).map(Answer::Published)
+            Request::Publish(room, event, members, _) => {
+                self.publish(&room, event, members.is_some(), work).map(Answer::Published)
             }
+            Request::LeaseNumbers(_) => todo!(),
             Request::CatchUp(room, last) => self.catch_up(&room, last, work).map(Answer::CatchUp),
             Request::History(room) => self.history(&room, work).map(Answer::History),
             Request::Barrier(reached) => {
@@ -174,14 +175,15 @@ impl State {
                 Ok(Answer::Done)
             }
             Request::Stop => Ok(Answer::Done),
-            Request::Claim(nickname, session, claimant) => {
-                self.claim(nickname, session, claimant, work).map(Answer::Claimed)
+            Request::Claim(nickname, holder, claimant) => {
+                self.claim(nickname, holder, claimant, work).map(Answer::Claimed)
             }
             Request::Release(nickname, session) => {
-                if self.nicknames.get(&nickname) == Some(&session) {
+                let held = self.nicknames.get(&nickname).is_some_and(|holder| holder.session == session);
+                if held {
                     self.nicknames.remove(&nickname);
                 }
-                Ok(Answer::Done)
+                Ok(Answer::Released(held))
             }
             Request::Holder(nickname) => Ok(Answer::Holder(self.nicknames.get(&nickname).copied())),
             Request::Enter(room, who, entry) => self.enter(&room, who, &entry, work).map(Answer::Entered),
@@ -192,6 +194,7 @@ impl State {
             Request::Create(room, record) => self.create(&room, record, work).map(Answer::Created),
             Request::Destroy(room, by, account) => self.destroy(&room, by, account.as_ref(), work).map(Answer::Changed),
             Request::Change(room, by, change) => {
+                let Some(by) = by.nickname else { return Ok(Answer::Changed(Err(RoomFault::Forbidden))) };
                 self.change_kept(&room, work, |kept| kept.change(&by, change)).map(Answer::Changed)
             }
             Request::Decide(room, by, who, approve) => {
@@ -200,7 +203,8 @@ impl State {
             Request::Withdraw(room, account) => {
                 self.change_kept(&room, work, |kept| kept.withdraw(account)).map(Answer::Changed)
             }
-            Request::Appoint(room, by, account, admin) => {
+            Request::Appoint(room, by, account, admin, _) => {
+                let Some(by) = by.nickname else { return Ok(Answer::Changed(Err(RoomFault::Forbidden))) };
                 self.change_kept(&room, work, |kept| kept.appoint(&by, account, admin)).map(Answer::Changed)
             }
             Request::View(room) => Ok(Answer::View(self.view(&room))),
@@ -252,7 +256,7 @@ impl State {
     fn claim(
         &mut self,
         nickname: Nickname,
-        session: SessionId,
+        claiming: Holder,
         claimant: Claimant,
         work: &mut Work,
     ) -> Result<Claimed, BackendError> {
@@ -263,11 +267,12 @@ impl State {
             }
             _ => {}
         }
-        let holder = self.nicknames.get(&nickname).copied().filter(|holder| *holder != session);
+        let holder = self.nicknames.get(&nickname).map(|holder| holder.session);
+        let holder = holder.filter(|holder| *holder != claiming.session);
         if holder.is_some() && claimant != Claimant::Account {
             return Ok(Claimed::InUse);
         }
-        self.nicknames.insert(nickname, session);
+        self.nicknames.insert(nickname, claiming);
         Ok(Claimed::Done { from: holder })
     }
 
@@ -275,14 +280,20 @@ impl State {
         &mut self,
         id: &RoomId,
         event: Event,
-        publisher: Publisher,
+        members_only: bool,
         work: &mut Work,
-    ) -> Result<Option<Position>, BackendError> {
+    ) -> Result<Option<Published>, BackendError> {
         let is_member = || self.rooms.get(id).is_some_and(|room| room.members.contains(&event.actor.session));
-        if publisher == Publisher::Member && !is_member() {
+        if members_only && !is_member() {
             return Ok(None);
         }
-        self.append(id, event, work).map(Some)
+        let message = match &event.kind {
+            EventKind::Message { id, .. } => *id,
+            _ => MessageId::default(),
+        };
+        let position = self.append(id, event, work)?;
+        let time_us = self.rooms.get(id).map_or(0, |room| room.row.newest_us);
+        Ok(Some(Published { position, time_us, id: message, repeated: false }))
     }
 
     fn append(&mut self, id: &RoomId, event: Event, work: &mut Work) -> Result<Position, BackendError> {
@@ -388,7 +399,8 @@ impl State {
         match room.and_then(|room| room.kept.clone()) {
             Some(kept) if kept.is_open() => Ok(Ok(())),
             Some(mut kept) => {
-                let admitted = Arc::make_mut(&mut kept).admit(who, ticket);
+                let now_s = self.clock.unix_us() / 1_000_000;
+                let admitted = Arc::make_mut(&mut kept).admit(who, ticket, now_s, false);
                 self.keep_if_changed(id, kept, work)?;
                 Ok(admitted)
             }

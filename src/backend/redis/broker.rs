@@ -7,19 +7,15 @@ use redis::Value;
 use redis::streams::StreamRangeReply;
 use tokio::sync::oneshot;
 
-use super::super::{BackendError, Broker, CatchUp, Publisher, decode_event, encode_event};
+use super::super::{BackendError, Broker, CatchUp, Publication, Published, Publisher, decode_event, encode_event};
 use super::Redis;
 use super::lease::member_key;
-use crate::chat::{Envelope, Epoch, Event, Position, RoomId};
+use crate::chat::{Envelope, Epoch, EventKind, MessageId, Position, RoomId};
 
 #[async_trait]
 impl Broker for Redis {
-    async fn publish(
-        &self,
-        room: &RoomId,
-        event: &Event,
-        publisher: Publisher,
-    ) -> Result<Option<Position>, BackendError> {
+    async fn publish(&self, room: &RoomId, publication: Publication<'_>) -> Result<Option<Published>, BackendError> {
+        let Publication { event, publisher, .. } = publication;
         self.sure_lease()?;
         let mut connection = self.link.connection()?;
         let mut call = self.scripts.publish.prepare_invoke();
@@ -31,11 +27,20 @@ impl Broker for Redis {
             .arg(self.settings.history_count)
             .arg(self.fresh_epoch());
         match publisher {
-            Publisher::Member => call.arg(member_key(event.actor.session)),
+            Publisher::Member { .. } => call.arg(member_key(event.actor.session)),
             Publisher::Anyone => call.arg(""),
         };
         let place: Vec<u64> = self.timed(call.invoke_async(&mut connection)).await?;
-        Ok(read_position(&place))
+        let id = match &event.kind {
+            EventKind::Message { id, .. } => *id,
+            _ => MessageId::default(),
+        };
+        let time_us = place.get(2).map_or(0, |time_us| *time_us as i64);
+        Ok(read_position(&place).map(|position| Published { position, time_us, id, repeated: false }))
+    }
+
+    async fn lease_numbers(&self, _: u32) -> Result<u32, BackendError> {
+        todo!()
     }
 
     fn subscribe(&self, room: &RoomId) -> oneshot::Receiver<bool> {

@@ -13,6 +13,7 @@ mod post;
 mod presence;
 mod rooms;
 mod scripts;
+mod stubs;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,7 +6,9 @@
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 
-use super::super::{APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Lease, Presence, Swept};
+use super::super::{
+    APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept,
+};
 use super::Redis;
 use super::lease::{Claim, member_key};
 use super::rooms::person_key;
@@ -14,12 +16,8 @@ use crate::chat::{Actor, Epoch, Event, EventKind, Identity, Nickname, PersonKey,
 
 #[async_trait]
 impl Presence for Redis {
-    async fn claim(
-        &self,
-        nickname: &Nickname,
-        session: SessionId,
-        claimant: Claimant,
-    ) -> Result<Claimed, BackendError> {
+    async fn claim(&self, nickname: &Nickname, holder: Holder, claimant: Claimant) -> Result<Claimed, BackendError> {
+        let session = holder.session;
         let note = Claim::Nickname { session, nickname: nickname.clone() };
         let mut connection = self.pooled().await?;
         let mut taken_from = None;
@@ -41,19 +39,20 @@ impl Presence for Redis {
         }
     }
 
-    async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<(), BackendError> {
+    async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError> {
         let mut connection = self.pooled().await?;
-        self.free_nickname(nickname, session, "", &mut connection).await?;
+        let held = self.free_nickname(nickname, session, "", &mut connection).await?;
         let lease = self.lease.read().clone();
-        self.note("SREM", &lease, &Claim::Nickname { session, nickname: nickname.clone() }, &mut connection).await
+        self.note("SREM", &lease, &Claim::Nickname { session, nickname: nickname.clone() }, &mut connection).await?;
+        Ok(held)
     }
 
-    async fn holder(&self, nickname: &Nickname) -> Result<Option<SessionId>, BackendError> {
+    async fn holder(&self, nickname: &Nickname) -> Result<Option<Holder>, BackendError> {
         let mut connection = self.pooled().await?;
         let mut ask = redis::cmd("HGET");
         ask.arg(self.keys.nickname(nickname)).arg("session");
         let holder: Option<String> = self.timed(ask.query_async(&mut *connection)).await?;
-        Ok(holder.as_deref().and_then(SessionId::parse))
+        Ok(holder.as_deref().and_then(SessionId::parse).map(|session| Holder { session, reads_inbox: false }))
     }
 
     async fn enter(&self, room: &RoomId, who: &Actor, entry: &Entry) -> Result<Result<Entered, Denial>, BackendError> {
@@ -170,7 +169,7 @@ impl Redis {
                 call.arg(ticket.proof.as_deref().unwrap_or_default());
                 call.arg(person_key(&key)).arg(who.identifier()).arg(APPLICANTS_MAX);
             }
-            Entry::Restore { known } => {
+            Entry::Restore { known, .. } => {
                 call.arg("restore").arg(known.map_or_else(String::new, |epoch| epoch.value().to_string()));
             }
         }

@@ -8,7 +8,7 @@
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 
-use super::super::{ADMINS_MAX, BackendError, Creation, Decided, RoomChange, RoomFault, Rooms};
+use super::super::{ADMINS_MAX, Asker, BackendError, Creation, Decided, RoomChange, RoomFault, Rooms};
 use super::Redis;
 use super::lease::member_key;
 use crate::chat::{
@@ -94,12 +94,14 @@ impl Rooms for Redis {
     async fn change(
         &self,
         room: &RoomId,
-        by: &Nickname,
+        by: &Actor,
         change: &RoomChange,
     ) -> Result<Result<(), RoomFault>, BackendError> {
         let mut connection = self.pooled().await?;
         let mut call = self.scripts.change.prepare_invoke();
-        call.key(self.keys.room(room)).key(self.keys.room_admins(room)).arg(by.as_str());
+        call.key(self.keys.room(room))
+            .key(self.keys.room_admins(room))
+            .arg(by.nickname.as_ref().map_or("", Nickname::as_str));
         if let Some((access, password_hash)) = &change.access {
             call.arg("access").arg(stored_access(*access));
             call.arg("password").arg(password_hash.as_deref().unwrap_or_default());
@@ -113,17 +115,12 @@ impl Rooms for Redis {
         verdict(&word)
     }
 
-    async fn decide(
-        &self,
-        room: &RoomId,
-        by: &Nickname,
-        who: &Addressee,
-        approve: bool,
-    ) -> Result<Decided, BackendError> {
+    async fn decide(&self, room: &RoomId, by: &Nickname, who: &Asker, approve: bool) -> Result<Decided, BackendError> {
         let mut connection = self.pooled().await?;
         let (key, name) = match who {
-            Addressee::Session(session) => (member_key(*session), ""),
-            Addressee::Nickname(name) => (String::new(), name.as_str()),
+            Asker::Named(Addressee::Session(session)) => (member_key(*session), ""),
+            Asker::Named(Addressee::Nickname(name)) => (String::new(), name.as_str()),
+            Asker::Request(_) => todo!(),
         };
         let mut call = self.scripts.decide.prepare_invoke();
         call.key(self.keys.room(room)).key(self.keys.room_admins(room));
@@ -136,7 +133,13 @@ impl Rooms for Redis {
         }
         let [key, identifier] = rest else { return Err(odd_answer()) };
         let key = read_person_key(key).ok_or_else(odd_answer)?;
-        Ok(Ok(Applicant { key, identifier: identifier.clone() }))
+        Ok(Ok(Applicant {
+            key,
+            identifier: identifier.clone(),
+            request: crate::chat::RequestId::default(),
+            asked_s: 0,
+            enrols: false,
+        }))
     }
 
     async fn withdraw(&self, room: &RoomId, account: &Nickname) -> Result<(), BackendError> {
@@ -149,14 +152,18 @@ impl Rooms for Redis {
     async fn appoint(
         &self,
         room: &RoomId,
-        by: &Nickname,
+        by: &Actor,
         account: &Nickname,
         admin: bool,
+        _of_members: bool,
     ) -> Result<Result<(), RoomFault>, BackendError> {
         let mut connection = self.pooled().await?;
         let mut call = self.scripts.appoint.prepare_invoke();
         call.key(self.keys.room(room)).key(self.keys.room_admins(room));
-        call.arg(by.as_str()).arg(account.as_str()).arg(u8::from(admin)).arg(ADMINS_MAX);
+        call.arg(by.nickname.as_ref().map_or("", Nickname::as_str))
+            .arg(account.as_str())
+            .arg(u8::from(admin))
+            .arg(ADMINS_MAX);
         let word: String = self.timed(call.invoke_async(&mut *connection)).await?;
         verdict(&word)
     }
@@ -172,8 +179,15 @@ impl Rooms for Redis {
         type Stored = (Vec<Option<String>>, Vec<String>, Vec<(String, String)>, u64);
         let (stored, admins, applicants, members): Stored = self.timed(ask.query_async(&mut *connection)).await?;
         let Some(record) = record(&stored) else { return Ok(None) };
-        let applicant =
-            |(key, identifier): (String, String)| Some(Applicant { key: read_person_key(&key)?, identifier });
+        let applicant = |(key, identifier): (String, String)| {
+            Some(Applicant {
+                key: read_person_key(&key)?,
+                identifier,
+                request: crate::chat::RequestId::default(),
+                asked_s: 0,
+                enrols: false,
+            })
+        };
         let mut admins: Vec<Nickname> = admins.iter().filter_map(|name| Nickname::parse(name).ok()).collect();
         admins.sort();
         let mut applicants: Vec<Applicant> = applicants.into_iter().filter_map(applicant).collect();
