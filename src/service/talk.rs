@@ -62,9 +62,10 @@ impl Chat {
             Err(refusal) => return Outcome::refused(refusal),
         };
         let message = PrivateMessage { from: who.actor(), target, text };
-        let result = self.hand_over(who, to, &message).await;
+        let notice = Notice::Private { message: message.clone(), id, time_us };
+        let result = self.hand_over(who, to, &message.text, &notice).await;
         let to_self = result.as_ref().is_ok_and(|session| *session == who.id);
-        let afterwards = to_self.then(|| Settling::OwnNotice(Notice::Private(message.clone())));
+        let afterwards = to_self.then_some(Settling::OwnNotice(notice));
         Outcome { result: result.map(|_| Reply::SentPrivately { message, to_self, id, time_us }), afterwards }
     }
 
@@ -72,15 +73,16 @@ impl Chat {
         &self,
         who: &Participant,
         to: Addressee,
-        message: &PrivateMessage,
+        text: &str,
+        notice: &Notice,
     ) -> Result<SessionId, Refusal> {
-        self.check_length(&message.text)?;
+        self.check_length(text)?;
         let session = self.session_of(&to).await?;
         if session == who.id {
             self.metrics.private_messages_total.inc();
             return Ok(session);
         }
-        let delivered = self.backend.post.deliver(session, &Notice::Private(message.clone())).await;
+        let delivered = self.backend.post.deliver(session, notice).await;
         match (delivered.map_err(|error| unavailable("private message", &error))?, to) {
             (Delivery::Done, _) => {}
             // Somebody holds the name on a node that does not hear: it will come back, or be swept.
