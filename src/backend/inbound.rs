@@ -42,7 +42,7 @@ impl Heard {
                     EventKind::Message { text, .. } => text.len(),
                     _ => 0,
                 },
-                Self::Notice { notice: Notice::Private(message), .. } => message.text.len(),
+                Self::Notice { notice: Notice::Private { message, .. }, .. } => message.text.len(),
                 Self::Notice { .. } | Self::Proclamation(_) | Self::Interrupted | Self::Barrier(_) => 0,
             }
     }

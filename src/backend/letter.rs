@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bulletin, Proclamation};
 use crate::chat::{
-    Actor, CloseReason, LoginId, News, Nickname, NodeId, Notice, PrivateMessage, Revocation, RoomId, SessionId,
+    Actor, CloseReason, LoginId, MessageId, News, Nickname, NodeId, Notice, PrivateMessage, Revocation, RoomId,
+    SessionId,
 };
 
 /// What one node sends to another, or to all.
@@ -72,9 +73,18 @@ enum WireNews {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "k")]
 enum WireNotice {
-    /// `f` the sending session, `n` its nickname, `g` the target as sent.
+    /// `f` the sending session, `n` its nickname, `g` the target as sent, `i` the message's number, `u` when in microseconds.
     #[serde(rename = "p")]
-    Private { f: String, n: Option<String>, g: String, t: String },
+    Private {
+        f: String,
+        n: Option<String>,
+        g: String,
+        t: String,
+        #[serde(default)]
+        i: u32,
+        #[serde(default)]
+        u: i64,
+    },
     #[serde(rename = "q")]
     Asked { m: String, w: String },
     #[serde(rename = "d")]
@@ -177,27 +187,34 @@ fn news(bulletin: &Bulletin) -> Wire {
 impl WireNotice {
     fn of(notice: &Notice) -> Option<Self> {
         match notice {
-            Notice::Private(message) => Some(Self::Private {
+            Notice::Private { message, id, time_us } => Some(Self::Private {
                 f: hex(message.from.session.as_u128()),
                 n: message.from.nickname.as_ref().map(ToString::to_string),
                 g: message.target.clone(),
                 t: message.text.clone(),
+                i: id.0,
+                u: *time_us,
             }),
             Notice::Asked { room, identifier } => Some(Self::Asked { m: room.to_string(), w: identifier.clone() }),
             Notice::Decided { room, approved } => Some(Self::Decided { m: room.to_string(), y: *approved }),
             Notice::Closing(CloseReason::Superseded) => Some(Self::Superseded {}),
             Notice::MailWaiting => Some(Self::MailWaiting {}),
             // These are told by the node itself.
-            Notice::Closing(_) | Notice::PutOut { .. } | Notice::Mail(_) | Notice::News { .. } => None,
+            Notice::Closing(_)
+            | Notice::Farewell { .. }
+            | Notice::PutOut { .. }
+            | Notice::Mail(_)
+            | Notice::News { .. } => None,
         }
     }
 
     fn notice(self) -> Result<Notice, LetterError> {
         Ok(match self {
-            Self::Private { f, n, g, t } => {
+            Self::Private { f, n, g, t, i, u } => {
                 let name = n.as_deref().map(nickname).transpose()?;
                 let from = Actor { session: session(&f)?, nickname: name };
-                Notice::Private(PrivateMessage { from, target: g, text: t })
+                let message = PrivateMessage { from, target: g, text: t };
+                Notice::Private { message, id: MessageId(i), time_us: u }
             }
             Self::Asked { m, w } => Notice::Asked { room: room(&m)?, identifier: w },
             Self::Decided { m, y } => Notice::Decided { room: room(&m)?, approved: y },
@@ -235,8 +252,12 @@ mod tests {
         let from = Actor { session, nickname: Some(bob.clone()) };
         let private = PrivateMessage { from, target: "@eve".into(), text: "psst \u{1F92B}".into() };
         let notices = [
-            Notice::Private(private.clone()),
-            Notice::Private(PrivateMessage { from: Actor { session, nickname: None }, ..private }),
+            Notice::Private { message: private.clone(), id: MessageId(7), time_us: 1_700_000_000_000_001 },
+            Notice::Private {
+                message: PrivateMessage { from: Actor { session, nickname: None }, ..private },
+                id: MessageId(u32::MAX),
+                time_us: 0,
+            },
             Notice::Asked { room: room.clone(), identifier: "eve".into() },
             Notice::Decided { room, approved: true },
             Notice::Closing(CloseReason::Superseded),

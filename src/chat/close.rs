@@ -19,8 +19,6 @@ pub enum CloseReason {
     Silent,
     /// The listener has as many connections as allowed.
     TooManyConnections,
-    /// The first message was of a dialect that this server does not speak.
-    UnknownDialect,
     /// While this node was cut off, another session took the nickname.
     NicknameLost,
     /// The nickname belongs to an account, and a newer session of it is there.
@@ -34,7 +32,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::PeerGone,
         Self::SlowReader,
         Self::Unframeable,
@@ -43,7 +41,6 @@ impl CloseReason {
         Self::TooManyStrikes,
         Self::Silent,
         Self::TooManyConnections,
-        Self::UnknownDialect,
         Self::NicknameLost,
         Self::Superseded,
         Self::LoggedOut,
@@ -62,7 +59,6 @@ impl CloseReason {
             Self::TooManyStrikes => "too_many_strikes",
             Self::Silent => "silent",
             Self::TooManyConnections => "too_many_connections",
-            Self::UnknownDialect => "unknown_dialect",
             Self::NicknameLost => "nickname_lost",
             Self::Superseded => "superseded",
             Self::LoggedOut => "logged_out",
@@ -76,7 +72,6 @@ impl CloseReason {
         match self {
             Self::PeerGone => 1000,
             Self::Unframeable => 1002,
-            Self::UnknownDialect => 1003,
             Self::NotText => 1007,
             Self::SlowReader
             | Self::TooManyStrikes
@@ -100,7 +95,6 @@ impl CloseReason {
             Self::TooManyStrikes => Some("Too many malformed messages"),
             Self::Silent => Some("Nothing was heard from you"),
             Self::TooManyConnections => Some("Too many connections"),
-            Self::UnknownDialect => Some("This protocol is not spoken here"),
             Self::NicknameLost => Some("Your nickname was taken while the server was cut off"),
             Self::Superseded => Some("Your nickname is used by a newer login"),
             Self::LoggedOut => Some("You are logged out"),

@@ -1,17 +1,26 @@
 //! What one session is told that answers no request of its own.
 
-use super::{CloseReason, Mail, News, Nickname, PrivateMessage, RoomId};
+use super::{CloseReason, Mail, MessageId, News, Nickname, PrivateMessage, RoomId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// The server ends the session.
+    /// The session is to end.
     Closing(CloseReason),
-    /// The room is gone, and the session with the name that it bore there is out.
-    PutOut {
-        room: RoomId,
-        own_name: Option<Nickname>,
+    /// The last that it is told: why it ends.
+    Farewell {
+        reason: CloseReason,
+        /// Microseconds since the Unix epoch.
+        time_us: i64,
     },
-    Private(PrivateMessage),
+    /// The room is gone, and the session with the name that it bore there is out.
+    PutOut { room: RoomId, own_name: Option<Nickname> },
+    /// A private message that is not kept for anybody.
+    Private {
+        message: PrivateMessage,
+        id: MessageId,
+        /// Microseconds since the Unix epoch.
+        time_us: i64,
+    },
     /// Something waits in the inbox of the session's account.
     MailWaiting,
     /// Something from the inbox.
@@ -24,13 +33,7 @@ pub enum Notice {
         time_us: i64,
     },
     /// Somebody asks to be let into a room that the session's account runs.
-    Asked {
-        room: RoomId,
-        identifier: String,
-    },
+    Asked { room: RoomId, identifier: String },
     /// The session asked to be let into a room, and its owner or an admin decided.
-    Decided {
-        room: RoomId,
-        approved: bool,
-    },
+    Decided { room: RoomId, approved: bool },
 }

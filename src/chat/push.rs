@@ -1,6 +1,6 @@
 //! What is kept for an account until it was told: one by one, in order, at least once.
 
-use super::{MessageId, Nickname, PrivateMessage, RequestId, RequestKind, RoomId};
+use super::{MessageId, Nickname, Notice, PrivateMessage, RequestId, RequestKind, RoomId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Push {
@@ -50,5 +50,11 @@ impl Mail {
     /// When it was put into the inbox, seconds since the Unix epoch.
     pub fn time_s(&self) -> i64 {
         (self.number / 1_000_000) as i64
+    }
+
+    /// A private message as one who is there would have been told it; `None` for anything else.
+    pub fn as_private(&self) -> Option<Notice> {
+        let Push::Private { id, message } = &self.push else { return None };
+        Some(Notice::Private { message: message.clone(), id: *id, time_us: self.number as i64 })
     }
 }

@@ -22,6 +22,8 @@ pub enum AccessType {
 }
 
 impl AccessType {
+    pub const ALL: [Self; 3] = [Self::Public, Self::Password, Self::Permission];
+
     pub fn label(self) -> &'static str {
         match self {
             Self::Public => "public",
@@ -31,7 +33,7 @@ impl AccessType {
     }
 
     pub fn from_label(label: &str) -> Option<Self> {
-        [Self::Public, Self::Password, Self::Permission].into_iter().find(|access| access.label() == label)
+        Self::ALL.into_iter().find(|access| access.label() == label)
     }
 }
 

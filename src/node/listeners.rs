@@ -8,8 +8,8 @@ use super::{ADMIN_CONNECTIONS, Node, millis};
 use crate::config::{Address, Config};
 use crate::http::{admin_router, main_router, original_router};
 use crate::telemetry::Metrics;
-use crate::transport::{Admission, Certificate, Door, Listener, serve_http, serve_lines};
-use crate::wire::DialectKind;
+use crate::transport::{Admission, Certificate, Door, Listener, serve_http, serve_raw};
+use crate::wire::{DialectKind, FramingKind};
 
 /// What a listener serves.
 #[derive(Clone, Copy)]
@@ -18,8 +18,8 @@ enum Serves {
     Page,
     /// The port of a dialect whose original is a WebSocket.
     Original(DialectKind),
-    /// Lines of a dialect, or of the one that each client's first line tells.
-    Lines(Option<DialectKind>),
+    /// Raw TCP of a dialect, or of the one that each client's first message tells.
+    Raw(Option<DialectKind>, FramingKind),
     Admin,
 }
 
@@ -36,18 +36,19 @@ pub struct Bound {
 /// The first address that cannot be used.
 pub fn bind(config: &Config) -> anyhow::Result<Vec<Bound>> {
     use DialectKind::{Action, Pychat, Simple};
+    use FramingKind::Lines;
     let listen = &config.listen;
     let wanted: [(&'static str, Address, Serves, bool); 11] = [
         ("http", listen.http, Serves::Page, false),
         ("https", listen.https, Serves::Page, true),
         ("action", listen.action, Serves::Original(Action), false),
         ("simple", listen.simple, Serves::Original(Simple), false),
-        ("pychat", listen.pychat, Serves::Lines(Some(Pychat)), false),
-        ("pychat_tls", listen.pychat_tls, Serves::Lines(Some(Pychat)), true),
-        ("action_tcp", listen.action_tcp, Serves::Lines(Some(Action)), false),
-        ("simple_tcp", listen.simple_tcp, Serves::Lines(Some(Simple)), false),
-        ("detect_tcp", listen.detect_tcp, Serves::Lines(None), false),
-        ("detect_tls", listen.detect_tls, Serves::Lines(None), true),
+        ("pychat", listen.pychat, Serves::Raw(Some(Pychat), Lines), false),
+        ("pychat_tls", listen.pychat_tls, Serves::Raw(Some(Pychat), Lines), true),
+        ("action_tcp", listen.action_tcp, Serves::Raw(Some(Action), Lines), false),
+        ("simple_tcp", listen.simple_tcp, Serves::Raw(Some(Simple), Lines), false),
+        ("detect_tcp", listen.detect_tcp, Serves::Raw(None, Lines), false),
+        ("detect_tls", listen.detect_tls, Serves::Raw(None, Lines), true),
         ("admin", listen.admin, Serves::Admin, false),
     ];
     let bound = wanted.into_iter().filter_map(|(name, address, serves, through_tls)| {
@@ -76,8 +77,8 @@ impl Node {
             let door = Door { certificate: certificate.clone().filter(|_| through_tls), handshake };
             let (shared, admission, stop) = (self.shared.clone(), admission.clone(), self.accepting.clone());
             let router = match serves {
-                Serves::Lines(dialect) => {
-                    self.tasks.spawn(serve_lines(listener, door, dialect, admission, shared, stop));
+                Serves::Raw(dialect, framing) => {
+                    self.tasks.spawn(serve_raw(listener, door, dialect, framing, admission, shared, stop));
                     continue;
                 }
                 Serves::Admin => {

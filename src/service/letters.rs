@@ -29,7 +29,8 @@ impl Chat {
             Err(refusal) => Outcome::refused(refusal),
             Ok((Posted { id, time_us, message }, to_self)) => {
                 self.metrics.private_messages_total.inc();
-                let afterwards = to_self.then(|| Settling::OwnNotice(Notice::Private(message.clone())));
+                let notice = || Notice::Private { message: message.clone(), id, time_us };
+                let afterwards = to_self.then(|| Settling::OwnNotice(notice()));
                 Outcome { result: Ok(Reply::SentPrivately { message, to_self, id, time_us }), afterwards }
             }
         }
@@ -80,7 +81,9 @@ impl Chat {
     }
 
     async fn deliver_letter(&self, session: SessionId, posted: &Posted) -> Result<Delivery, Refusal> {
-        let delivered = self.backend.post.deliver(session, &Notice::Private(posted.message.clone())).await;
+        let Posted { id, time_us, message } = posted;
+        let notice = Notice::Private { message: message.clone(), id: *id, time_us: *time_us };
+        let delivered = self.backend.post.deliver(session, &notice).await;
         delivered.map_err(|error| unavailable("private message", &error))
     }
 

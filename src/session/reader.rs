@@ -17,8 +17,8 @@ use crate::hub::{Call, Mailbox, PutOut, WireFormat};
 use crate::service::{LOOK_EVERY, Participant, Settling};
 use crate::telemetry::Metrics;
 use crate::wire::{
-    Detected, Dialect, DialectKind, Frame, FramingError, FramingKind, Inbound, Request, Tag, close_frame, detect,
-    frame, ping_frame,
+    Dialect, DialectKind, Frame, FramingError, FramingKind, Inbound, Needs, Request, Tag, close_frame, detect, frame,
+    ping_frame,
 };
 
 /// Read at once; on the stack, so that an idle connection holds no buffer.
@@ -244,10 +244,7 @@ impl Reader<'_> {
 
     async fn message(&mut self, message: &[u8]) -> Result<(), CloseReason> {
         if self.speaking.is_none() {
-            match detect(message) {
-                Detected::Dialect(kind) => self.speak(kind).await?,
-                Detected::Unspoken => return Err(CloseReason::UnknownDialect),
-            }
+            self.speak(detect(message)).await?;
         }
         let put_out = self.mailbox.take_put_out();
         if !put_out.is_empty() {
@@ -259,13 +256,13 @@ impl Reader<'_> {
             return self.too_long().await;
         }
         self.shared.metrics.requests_total.with_label_values(&[speaking.kind.label()]).inc();
-        let Request { tag, command, form } = speaking.dialect.decode(message);
+        let Request { tag, command, form, needs } = speaking.dialect.decode(message);
         if command.as_ref().is_ok_and(|command| speaking.who.conduct().shows_event_of(command)) {
             self.mailbox.await_reply();
         }
         let is_hello = matches!(command, Ok(Command::Hello { .. }));
         let format = WireFormat { form, framing: self.framing };
-        let (result, afterwards) = speaking.carry_out(command, format, self.shared).await;
+        let (result, afterwards) = speaking.carry_out(command, needs, format, self.shared).await;
         if is_hello && result.is_ok() {
             self.extend();
         }
@@ -317,7 +314,7 @@ impl Reader<'_> {
             return Vec::new();
         }
         let format = WireFormat { form: self.dialect().form(), framing: self.framing };
-        let notice = format.tell(&Notice::Closing(reason));
+        let notice = format.tell(&Notice::Farewell { reason, time_us: self.shared.clock.unix_us() });
         notice.into_iter().chain(close_frame(self.framing, reason)).collect()
     }
 }
@@ -326,6 +323,7 @@ impl Speaking {
     async fn carry_out(
         &mut self,
         command: Result<Command, Refusal>,
+        needs: Needs,
         format: WireFormat,
         shared: &Shared,
     ) -> (Result<Reply, Refusal>, Option<Settling>) {
@@ -339,19 +337,18 @@ impl Speaking {
                 let outcome = shared.chat.carry_out(&mut self.who, command, format).await;
                 (outcome.result, outcome.afterwards)
             }
-            Err(refusal) => (Err(self.weightier_than(refusal)), None),
+            Err(refusal) => (Err(self.weightier_than(refusal, needs)), None),
         }
     }
 
     /// What is wrong with the session's state matters more than what is wrong with the request, where a dialect says so.
-    fn weightier_than(&self, refusal: Refusal) -> Refusal {
-        let conduct = self.dialect.rules().conduct;
-        let of_login = matches!(refusal, Refusal::NicknameInvalid | Refusal::ParameterMissing("nickname"));
+    fn weightier_than(&self, refusal: Refusal, needs: Needs) -> Refusal {
+        let single_room = self.dialect.rules().conduct.single_room;
         let of_room = matches!(refusal, Refusal::DateInvalid(_) | Refusal::ParameterMissing("text"));
-        match self.who.name() {
-            None if conduct.login_first && !of_login => Refusal::LoginRequired,
-            Some(name) if conduct.login_once && of_login => Refusal::AlreadyLoggedIn(name.clone()),
-            _ if conduct.single_room && of_room && !self.who.is_in_a_room() => Refusal::NoCurrentRoom,
+        match (self.who.name(), needs) {
+            (None, Needs::Login) => Refusal::LoginRequired,
+            (Some(name), Needs::NoLogin) => Refusal::AlreadyLoggedIn(name.clone()),
+            _ if single_room && of_room && !self.who.is_in_a_room() => Refusal::NoCurrentRoom,
             _ => refusal,
         }
     }

@@ -98,11 +98,12 @@ impl Door {
     }
 }
 
-/// Serves a raw TCP listener, one message per line; without a dialect, each client's first line tells it.
-pub async fn serve_lines(
+/// Serves a raw TCP listener; without a dialect, each client's first message tells it.
+pub async fn serve_raw(
     listener: Listener,
     door: Door,
     dialect: Option<DialectKind>,
+    framing: FramingKind,
     admission: Arc<Admission>,
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -113,22 +114,18 @@ pub async fn serve_lines(
             match admission.admit(peer.ip()) {
                 Some(admitted) => {
                     let (shared, door) = (shared.clone(), door.clone());
-                    let opening = Opening {
-                        dialect,
-                        extended: false,
-                        login: None,
-                        framing: FramingKind::Lines,
-                        peer: peer.ip(),
-                        transport: "tcp",
-                    };
+                    let opening =
+                        Opening { dialect, extended: false, login: None, framing, peer: peer.ip(), transport: "tcp" };
                     lifecycle.spawn(async move {
-                        if let Some(stream) = door.pass(stream, Inside::Lines).await {
+                        if let Some(stream) = door.pass(stream, Inside::Raw).await {
                             session::run(stream, Bytes::new(), opening, shared).await;
                         }
                         drop(admitted);
                     });
                 }
-                None if door.certificate.is_none() => lifecycle.spawn(turn_away(stream, dialect)),
+                None if door.certificate.is_none() => {
+                    lifecycle.spawn(turn_away(stream, opening.clone(), shared.clock.unix_us()));
+                }
                 // A handshake for the sake of a refusal would cost more than the connection.
                 None => {}
             }
@@ -137,10 +134,10 @@ pub async fn serve_lines(
 }
 
 /// Says why, once, without waiting for anybody.
-async fn turn_away(mut stream: TcpStream, dialect: Option<DialectKind>) {
-    let form = dialect.unwrap_or(DialectKind::Pychat).dialect(false).form();
-    let format = WireFormat { form, framing: FramingKind::Lines };
-    if let Some(bytes) = format.tell(&Notice::Closing(CloseReason::TooManyConnections)) {
+async fn turn_away(mut stream: TcpStream, opening: Opening, time_us: i64) {
+    let form = opening.dialect.unwrap_or(DialectKind::Pychat).dialect(false).form();
+    let format = WireFormat { form, framing: opening.framing };
+    if let Some(bytes) = format.tell(&Notice::Farewell { reason: CloseReason::TooManyConnections, time_us }) {
         // A fresh socket's send buffer always has room for one line.
         let _ = stream.write_all(&bytes).await;
     }

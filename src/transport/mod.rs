@@ -7,7 +7,7 @@ mod tls;
 mod websocket;
 
 pub use admission::{Admission, Admitted};
-pub use listener::{Door, Listener, serve_http, serve_lines};
+pub use listener::{Door, Listener, serve_http, serve_raw};
 pub use stream::Stream;
 pub use tls::{Certificate, CertificateError};
 pub use websocket::{Wanted, upgrade};

@@ -22,7 +22,8 @@ use crate::telemetry::Metrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inside {
     Http,
-    Lines,
+    /// One of the dialects, without HTTP.
+    Raw,
 }
 
 /// Why a certificate cannot be used; the text names the setting.
@@ -44,7 +45,7 @@ pub struct Certificate {
 
 struct Current {
     http: Arc<ServerConfig>,
-    lines: Arc<ServerConfig>,
+    raw: Arc<ServerConfig>,
     /// What the files looked like when they were read.
     stamp: Stamp,
 }
@@ -64,7 +65,7 @@ impl Certificate {
     pub async fn handshake(&self, stream: TcpStream, inside: Inside, limit: Duration) -> Option<Stream> {
         let config = {
             let current = self.current.lock();
-            if inside == Inside::Http { current.http.clone() } else { current.lines.clone() }
+            if inside == Inside::Http { current.http.clone() } else { current.raw.clone() }
         };
         match tokio::time::timeout(limit, TlsAcceptor::from(config).accept(stream)).await {
             Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
@@ -131,11 +132,11 @@ async fn current(chain: &Path, key: &Path) -> Result<Current, CertificateError> 
         return Err(wrong("tls.certificate", chain, &"there is no certificate in it"));
     }
     let private_key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| wrong("tls.key", key, &error))?;
-    let lines = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let raw = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, private_key))
         .map_err(|error| wrong("tls.certificate", chain, &error))?;
-    let mut http = lines.clone();
+    let mut http = raw.clone();
     http.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Current { http: Arc::new(http), lines: Arc::new(lines), stamp })
+    Ok(Current { http: Arc::new(http), raw: Arc::new(raw), stamp })
 }

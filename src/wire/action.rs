@@ -11,10 +11,9 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json::{echoed, json, present, raw_with_echo, string};
-use super::{Dialect, EventForm, Messages, Request, Rules, Tag};
+use super::{Dialect, EventForm, Messages, Needs, Request, Rules, Tag};
 use crate::chat::{
-    Addressee, Command, Conduct, Credential, Envelope, EventKind, Mail, Nickname, Notice, Push, Refusal, Reply, RoomId,
-    RoomRef,
+    Addressee, Command, Conduct, Credential, Envelope, EventKind, Nickname, Notice, Refusal, Reply, RoomId, RoomRef,
 };
 
 pub struct Action;
@@ -82,13 +81,14 @@ impl Dialect for Action {
     fn decode(&self, message: &[u8]) -> Request {
         let (raw, tag) = raw_with_echo(message);
         let Some(fields) = raw.and_then(|raw| read_fields(raw).ok()) else {
-            return Request { tag, command: Err(Refusal::NotAnObject), form: self.form() };
+            let command = Err(Refusal::NotAnObject);
+            return Request { tag, command, form: self.form(), needs: Needs::Nothing };
         };
         let (command, form) = match command(&fields) {
             Ok((command, form)) => (Ok(command), form),
             Err(refusal) => (Err(refusal), self.form()),
         };
-        Request { tag, command, form }
+        Request { tag, command, form, needs: Needs::Nothing }
     }
 
     fn answer<'a>(&self, tag: &'a Tag, outcome: &'a Result<Reply, Refusal>, _: Option<&'a Nickname>) -> Messages<'a> {
@@ -100,26 +100,26 @@ impl Dialect for Action {
         Box::new(std::iter::once(answer))
     }
 
-    fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Option<Vec<u8>> {
+    fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Vec<Vec<u8>> {
         match &envelope.event.kind {
-            EventKind::Message { text, .. } => Some(json(&GetMessage {
+            EventKind::Message { text, .. } => vec![json(&GetMessage {
                 action: "GET MESSAGE",
                 room_id: RoomIdForm(form, room),
                 author: envelope.event.actor.shown_name(),
                 text,
-            })),
+            })],
             // Only the extended mode has words for these.
-            _ => None,
+            _ => Vec::new(),
         }
     }
 
     fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
         match notice {
-            Notice::Closing(reason) => {
+            Notice::Farewell { reason, .. } => {
                 let message = reason.notice()?;
                 Some(json(&Answer { action: "ERROR", request: RawValue::NULL, message }))
             }
-            Notice::Private(message) => {
+            Notice::Private { message, .. } => {
                 let room = format!("@{}", message.from.identifier());
                 Some(json(&GetMessage {
                     action: "GET MESSAGE",
@@ -128,9 +128,7 @@ impl Dialect for Action {
                     text: &message.text,
                 }))
             }
-            Notice::Mail(Mail { push: Push::Private { message, .. }, .. }) => {
-                self.tell(form, &Notice::Private(message.clone()))
-            }
+            Notice::Mail(mail) => mail.as_private().and_then(|private| self.tell(form, &private)),
             // Only the extended mode has words for these.
             _ => None,
         }

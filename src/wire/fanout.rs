@@ -16,8 +16,8 @@ pub struct WireFormat {
 }
 
 /// One more than the last of them.
-const FORMS: usize = EventForm::Pychat as usize + 1;
-const FRAMINGS: usize = 2;
+const FORMS: usize = EventForm::Scrp as usize + 1;
+const FRAMINGS: usize = FramingKind::WebSocket as usize + 1;
 
 impl WireFormat {
     fn index(self) -> usize {
@@ -46,8 +46,12 @@ impl<'a> Fanout<'a> {
         self.encoded[format.index()]
             .get_or_init(|| {
                 let dialect = format.form.dialect();
-                let message = dialect.event(format.form, self.room, self.envelope)?;
-                Some(frame(format.framing, dialect.rules().line_end, &message))
+                let messages = dialect.event(format.form, self.room, self.envelope);
+                let mut frames =
+                    messages.iter().map(|message| frame(format.framing, dialect.rules().line_end, message));
+                let first = frames.next()?;
+                // Several go out as one, so that nothing comes between them.
+                Some(frames.fold(first, |all, next| [all, next].concat().into()))
             })
             .as_ref()
     }

@@ -27,7 +27,7 @@ pub fn raw_with_echo(message: &[u8]) -> (Option<&RawValue>, Tag) {
 pub fn echoed(tag: &Tag) -> &RawValue {
     match tag {
         Tag::Echo(text) => serde_json::from_str(text).unwrap_or(RawValue::NULL),
-        Tag::Nothing => RawValue::NULL,
+        Tag::Nothing | Tag::Numbered { .. } => RawValue::NULL,
     }
 }
 

@@ -11,12 +11,14 @@ mod framing;
 mod json;
 mod pychat;
 mod pychat_dates;
+mod scrp;
 mod simple;
 mod times;
 
-pub use detect::{Detected, detect};
+pub use detect::detect;
 pub use fanout::{Fanout, WireFormat};
 pub use framing::{Frame, FramingError, FramingKind, Inbound, close_frame, frame, ping_frame};
+pub use scrp::AnswerForm;
 
 use bytes::Bytes;
 
@@ -28,16 +30,18 @@ pub enum DialectKind {
     Action,
     Simple,
     Pychat,
+    Scrp,
 }
 
 impl DialectKind {
-    pub const ALL: [Self; 3] = [Self::Action, Self::Simple, Self::Pychat];
+    pub const ALL: [Self; 4] = [Self::Action, Self::Simple, Self::Pychat, Self::Scrp];
 
     pub fn label(self) -> &'static str {
         match self {
             Self::Action => "action",
             Self::Simple => "simple",
             Self::Pychat => "pychat",
+            Self::Scrp => "scrp",
         }
     }
 
@@ -48,6 +52,7 @@ impl DialectKind {
             (Self::Simple, false) => &simple::Simple { extended: false },
             (Self::Simple, true) => &simple::Simple { extended: true },
             (Self::Pychat, _) => &pychat::Pychat,
+            (Self::Scrp, _) => &scrp::Scrp,
         }
     }
 }
@@ -64,6 +69,7 @@ pub enum EventForm {
     Simple,
     SimpleExtended,
     Pychat,
+    Scrp,
 }
 
 impl EventForm {
@@ -73,6 +79,7 @@ impl EventForm {
             Self::Simple => DialectKind::Simple.dialect(false),
             Self::SimpleExtended => DialectKind::Simple.dialect(true),
             Self::Pychat => DialectKind::Pychat.dialect(false),
+            Self::Scrp => DialectKind::Scrp.dialect(false),
         }
     }
 }
@@ -83,6 +90,21 @@ pub enum Tag {
     Nothing,
     /// JSON text to be echoed in the answer.
     Echo(String),
+    /// The request's number, and how its answer is to look.
+    Numbered {
+        number: u32,
+        answer: AnswerForm,
+    },
+}
+
+/// What must hold of a session before it matters what is wrong with its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    /// It is logged in.
+    Login,
+    /// It is not logged in: the request is a login.
+    NoLogin,
 }
 
 /// One decoded message of a client.
@@ -92,6 +114,8 @@ pub struct Request {
     pub command: Result<Command, Refusal>,
     /// The form in which events of a room joined by this request are wanted.
     pub form: EventForm,
+    /// Looked at where the request is refused.
+    pub needs: Needs,
 }
 
 /// What is particular to a dialect.
@@ -127,8 +151,9 @@ pub trait Dialect: Send + Sync {
         own_name: Option<&'a Nickname>,
     ) -> Messages<'a>;
 
-    /// A room's event in one of this dialect's forms; `None` where the dialect has no words for it.
-    fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Option<Vec<u8>>;
+    /// A room's event in one of this dialect's forms: no message where the dialect has no words for it, several where it has
+    /// one for each thing that changed.
+    fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Vec<Vec<u8>>;
 
     /// What answers no request, in one of this dialect's forms; `None` where the dialect has no words for it.
     fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>>;

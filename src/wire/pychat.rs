@@ -8,10 +8,9 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::json::json;
-use super::{Dialect, EventForm, Messages, Request, Rules, Tag, pychat_dates, times};
+use super::{Dialect, EventForm, Messages, Needs, Request, Rules, Tag, pychat_dates, times};
 use crate::chat::{
-    Addressee, Command, Conduct, Credential, Envelope, EventKind, Mail, Nickname, Notice, Push, Refusal, Reply, RoomId,
-    RoomRef,
+    Addressee, Command, Conduct, Credential, Envelope, EventKind, Nickname, Notice, Refusal, Reply, RoomId, RoomRef,
 };
 
 pub struct Pychat;
@@ -93,7 +92,11 @@ impl Dialect for Pychat {
             Ok(line) => command(line.trim_end_matches(['\r', '\n'])),
             Err(_) => Err(Refusal::ParameterInvalid("encoding")),
         };
-        Request { tag: Tag::Nothing, command, form: EventForm::Pychat }
+        let needs = match command {
+            Err(Refusal::NicknameInvalid | Refusal::ParameterMissing("nickname")) => Needs::NoLogin,
+            _ => Needs::Login,
+        };
+        Request { tag: Tag::Nothing, command, form: EventForm::Pychat, needs }
     }
 
     fn answer<'a>(
@@ -116,27 +119,25 @@ impl Dialect for Pychat {
         }
     }
 
-    fn event(&self, _: EventForm, _: &str, envelope: &Envelope) -> Option<Vec<u8>> {
-        let Described { r#type, body, from } = described(envelope)?;
-        Some(json(&RoomEvent { body: &body, r#type, from }))
+    fn event(&self, _: EventForm, _: &str, envelope: &Envelope) -> Vec<Vec<u8>> {
+        let event = described(envelope);
+        event.iter().map(|Described { r#type, body, from }| json(&RoomEvent { body, r#type, from })).collect()
     }
 
     fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
         match notice {
-            Notice::Closing(reason) => reason.notice().map(error),
+            Notice::Farewell { reason, .. } => reason.notice().map(error),
             // As if it had left: the dialect has no other word for being out.
             Notice::PutOut { own_name, .. } => {
                 let from = own_name.as_ref().map_or("", Nickname::as_str);
                 Some(json(&RoomEvent { body: &has_left(from), r#type: "userLeft", from }))
             }
-            Notice::Private(message) => {
+            Notice::Private { message, .. } => {
                 let from = &message.from.identifier();
                 Some(json(&PrivateMessage { r#type: "privateMessage", body: &message.text, from }))
             }
-            Notice::Mail(Mail { push: Push::Private { message, .. }, .. }) => {
-                self.tell(form, &Notice::Private(message.clone()))
-            }
-            Notice::Mail(_)
+            Notice::Mail(mail) => mail.as_private().and_then(|private| self.tell(form, &private)),
+            Notice::Closing(_)
             | Notice::MailWaiting
             | Notice::News { .. }
             | Notice::Asked { .. }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::json::{echoed, json, present, raw_with_echo, string};
-use super::{Dialect, EventForm, Messages, Request, Rules, Tag, times};
+use super::{Dialect, EventForm, Messages, Needs, Request, Rules, Tag, times};
 use crate::chat::{
     AccessType, Addressee, Command, Conduct, Credential, Envelope, EventKind, Mail, Nickname, Notice, PrivateMessage,
     Push, Refusal, Reply, RoomId, RoomRef, RoomSummary, RoomWishes,
@@ -140,7 +140,7 @@ impl Dialect for Simple {
             Some(fields) => Fields(fields).command(self.extended),
             None => Err(Refusal::NotAnObject),
         };
-        Request { tag, command, form: self.form() }
+        Request { tag, command, form: self.form(), needs: Needs::Nothing }
     }
 
     fn answer<'a>(&self, tag: &'a Tag, outcome: &'a Result<Reply, Refusal>, _: Option<&'a Nickname>) -> Messages<'a> {
@@ -153,53 +153,17 @@ impl Dialect for Simple {
         Box::new(answer.into_iter())
     }
 
-    fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Option<Vec<u8>> {
-        let extended = form == EventForm::SimpleExtended;
-        let identifier = &envelope.event.actor.identifier();
-        let participant = |event| {
-            let target = extended.then(|| format!("#{room}"));
-            json(&ParticipantEvent { r#type: "event", emitter: "participant", identifier, event, target })
-        };
-        match &envelope.event.kind {
-            EventKind::Joined => Some(participant("join")),
-            EventKind::Left => Some(participant("left")),
-            EventKind::Message { text, .. } => {
-                let target = &format!("#{room}");
-                let place = extended.then(|| Place::of(envelope));
-                Some(json(&Message {
-                    r#type: "message",
-                    emitter: "participant",
-                    target,
-                    identifier,
-                    message: text,
-                    place,
-                }))
-            }
-            EventKind::Removed { who } => {
-                let target = extended.then(|| format!("#{room}"));
-                let identifier = &who.identifier();
-                Some(json(&ParticipantEvent {
-                    r#type: "event",
-                    emitter: "participant",
-                    identifier,
-                    event: "left",
-                    target,
-                }))
-            }
-            // Nobody's coming or going.
-            EventKind::Appointed { .. } | EventKind::Handed { .. } | EventKind::Changed(_) => None,
-            EventKind::Created { room } => Some(channel_event(room, "create")),
-            // Everybody hears of it in the lobby; those in the room need not hear it twice.
-            EventKind::Destroyed { room: destroyed } if destroyed.as_str() == room => None,
-            EventKind::Destroyed { room } => Some(channel_event(room, "destroy")),
-        }
+    fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Vec<Vec<u8>> {
+        event(form == EventForm::SimpleExtended, room, envelope).into_iter().collect()
     }
 
     fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
         let extended = form == EventForm::SimpleExtended;
         match notice {
-            Notice::Closing(reason) => reason.notice().map(|sentence| error(reason.label(), sentence, RawValue::NULL)),
-            Notice::Private(message) => Some(private(message)),
+            Notice::Farewell { reason, .. } => {
+                reason.notice().map(|sentence| error(reason.label(), sentence, RawValue::NULL))
+            }
+            Notice::Private { message, .. } => Some(private(message)),
             Notice::Asked { room, identifier } => extended.then(|| {
                 let target = Some(format!("#{room}"));
                 let event = "request";
@@ -210,8 +174,40 @@ impl Dialect for Simple {
             }
             Notice::Mail(Mail { push: Push::Private { message, .. }, .. }) => Some(private(message)),
             // The lobby says that the room is gone, the room that one was put out.
-            Notice::PutOut { .. } | Notice::Mail(_) | Notice::MailWaiting | Notice::News { .. } => None,
+            Notice::PutOut { .. }
+            | Notice::Mail(_)
+            | Notice::MailWaiting
+            | Notice::News { .. }
+            | Notice::Closing(_) => None,
         }
+    }
+}
+
+fn event(extended: bool, room: &str, envelope: &Envelope) -> Option<Vec<u8>> {
+    let identifier = &envelope.event.actor.identifier();
+    let participant = |event| {
+        let target = extended.then(|| format!("#{room}"));
+        json(&ParticipantEvent { r#type: "event", emitter: "participant", identifier, event, target })
+    };
+    match &envelope.event.kind {
+        EventKind::Joined => Some(participant("join")),
+        EventKind::Left => Some(participant("left")),
+        EventKind::Message { text, .. } => {
+            let target = &format!("#{room}");
+            let place = extended.then(|| Place::of(envelope));
+            Some(json(&Message { r#type: "message", emitter: "participant", target, identifier, message: text, place }))
+        }
+        EventKind::Removed { who } => {
+            let target = extended.then(|| format!("#{room}"));
+            let identifier = &who.identifier();
+            Some(json(&ParticipantEvent { r#type: "event", emitter: "participant", identifier, event: "left", target }))
+        }
+        // Nobody's coming or going.
+        EventKind::Appointed { .. } | EventKind::Handed { .. } | EventKind::Changed(_) => None,
+        EventKind::Created { room } => Some(channel_event(room, "create")),
+        // Everybody hears of it in the lobby; those in the room need not hear it twice.
+        EventKind::Destroyed { room: destroyed } if destroyed.as_str() == room => None,
+        EventKind::Destroyed { room } => Some(channel_event(room, "destroy")),
     }
 }
 

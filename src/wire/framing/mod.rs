@@ -1,10 +1,12 @@
-//! Where one message ends and the next begins: lines over TCP, messages over WebSocket.
+//! Where one message ends and the next begins: lines or lengths over TCP, messages over WebSocket.
 
+mod length;
 mod line;
 mod websocket;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+pub use length::Lengths;
 pub use line::Lines;
 pub use websocket::WebSocketMessages;
 
@@ -14,6 +16,7 @@ use crate::chat::CloseReason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FramingKind {
     Lines,
+    Lengths,
     WebSocket,
 }
 
@@ -41,6 +44,7 @@ pub enum FramingError {
 /// The inbound side of a framing: takes bytes as they come, gives whole messages. Holds no buffer while nothing is pending.
 pub enum Inbound {
     Lines(Lines),
+    Lengths(Lengths),
     WebSocket(Box<WebSocketMessages>),
 }
 
@@ -48,6 +52,7 @@ impl Inbound {
     pub fn new(kind: FramingKind, frame_bytes_max: usize) -> Self {
         match kind {
             FramingKind::Lines => Self::Lines(Lines::new(frame_bytes_max)),
+            FramingKind::Lengths => Self::Lengths(Lengths::new(frame_bytes_max)),
             FramingKind::WebSocket => Self::WebSocket(Box::new(WebSocketMessages::new(frame_bytes_max))),
         }
     }
@@ -56,6 +61,7 @@ impl Inbound {
     pub fn limit(&mut self, frame_bytes_max: usize) {
         match self {
             Self::Lines(lines) => lines.limit(frame_bytes_max),
+            Self::Lengths(lengths) => lengths.limit(frame_bytes_max),
             Self::WebSocket(messages) => messages.limit(frame_bytes_max),
         }
     }
@@ -63,6 +69,7 @@ impl Inbound {
     pub fn push(&mut self, bytes: &[u8]) {
         match self {
             Self::Lines(lines) => lines.push(bytes),
+            Self::Lengths(lengths) => lengths.push(bytes),
             Self::WebSocket(messages) => messages.push(bytes),
         }
     }
@@ -74,6 +81,7 @@ impl Inbound {
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FramingError> {
         match self {
             Self::Lines(lines) => Ok(lines.next_frame()),
+            Self::Lengths(lengths) => lengths.next_frame(),
             Self::WebSocket(messages) => messages.next_frame(),
         }
     }
@@ -81,7 +89,7 @@ impl Inbound {
     /// Bytes the framing itself wants to send (WebSocket pongs), ready to be written.
     pub fn take_output(&mut self) -> Option<Bytes> {
         match self {
-            Self::Lines(_) => None,
+            Self::Lines(_) | Self::Lengths(_) => None,
             Self::WebSocket(messages) => messages.take_output(),
         }
     }
@@ -96,6 +104,7 @@ pub fn frame(kind: FramingKind, line_end: &[u8], message: &[u8]) -> Bytes {
             out.put_slice(line_end);
             out.freeze()
         }
+        FramingKind::Lengths => length::message_frame(message),
         FramingKind::WebSocket => websocket::text_frame(message),
     }
 }
@@ -103,15 +112,15 @@ pub fn frame(kind: FramingKind, line_end: &[u8], message: &[u8]) -> Bytes {
 /// What ends a connection politely on this framing.
 pub fn close_frame(kind: FramingKind, reason: CloseReason) -> Option<Bytes> {
     match kind {
-        FramingKind::Lines => None,
+        FramingKind::Lines | FramingKind::Lengths => None,
         FramingKind::WebSocket => Some(websocket::close_frame(reason.websocket_code(), reason.notice().unwrap_or(""))),
     }
 }
 
-/// A keep-alive probe that the peer's implementation answers by itself; lines have none (TCP keep-alive serves them).
+/// A keep-alive probe that the peer's implementation answers by itself; over plain TCP there is none (TCP keep-alive serves it).
 pub fn ping_frame(kind: FramingKind) -> Option<Bytes> {
     match kind {
-        FramingKind::Lines => None,
+        FramingKind::Lines | FramingKind::Lengths => None,
         FramingKind::WebSocket => Some(Bytes::from_static(&[0x89, 0x00])),
     }
 }
