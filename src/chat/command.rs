@@ -200,6 +200,31 @@ pub enum Command {
     Introduce,
 }
 
+impl Command {
+    /// Whether it costs much more than a message: passwords, searches, rooms entered or changed.
+    pub fn is_heavy(&self) -> bool {
+        let has_password =
+            |credential: &Credential| matches!(credential, Credential::Password(_) | Credential::PasswordOfAccount(_));
+        match self {
+            Self::Login { credential, .. } => has_password(credential),
+            Self::SignUp { .. }
+            | Self::DeleteAccount { .. }
+            | Self::ChangePassword { .. }
+            | Self::ChangeProfile { .. }
+            | Self::Join { .. }
+            | Self::Create { .. }
+            | Self::Change { .. }
+            | Self::Receive { source: Source::Everywhere, .. }
+            | Self::ListRequests
+            | Self::ListFriends
+            | Self::ListEnrolments
+            | Self::SearchUsers { .. }
+            | Self::SearchRooms { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// The answer to a command that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {

@@ -14,6 +14,9 @@ pub const ROOM_ID_MAX_CHARS: usize = 64;
 const LOBBY: &str = "@lobby";
 const TALK: &str = "@talk ";
 
+/// Begins with a sigil, so that it is no nickname of a client's.
+const DELETED: &str = "@deleted";
+
 /// Why a text is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameFault {
@@ -42,6 +45,11 @@ impl Nickname {
     /// Normalises and checks a nickname as a client sent it.
     pub fn parse(raw: &str) -> Result<Self, NameFault> {
         checked(raw, NICKNAME_MAX_CHARS).map(Self)
+    }
+
+    /// Shown instead of the name of an account that is deleted. Nobody else can have it.
+    pub fn deleted() -> Self {
+        Self(DELETED.into())
     }
 
     pub fn as_str(&self) -> &str {

@@ -6,6 +6,9 @@
 pub struct Epoch(u64);
 
 impl Epoch {
+    /// The epoch of no stream.
+    pub const NONE: Self = Self(0);
+
     /// An epoch from random bits; never 0.
     pub fn from_random(bits: u128) -> Self {
         Self((bits as u64 & ((1 << 53) - 1)).max(1))

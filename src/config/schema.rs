@@ -220,6 +220,8 @@ config! {
         frame_bytes: usize = 65_536;
         /// Rooms that may be created on purpose, in the whole cluster.
         kept_rooms: u64 = 100_000;
+        /// Accounts that may sign up.
+        users: u64 = 1_000_000;
         /// Rooms that one session may be in, those whose permission it waits for included.
         rooms_per_session: usize = 100;
         /// Messages and other requests a session may send per second, on average.

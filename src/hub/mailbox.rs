@@ -40,7 +40,12 @@ struct State {
     own_seen: u64,
     closed: Option<CloseReason>,
     /// Rooms that the session was put out of and does not know yet; each was one that it had joined.
-    put_out: Vec<RoomId>,
+    put_out: Vec<PutOut>,
+    /// Something waits in the inbox of the session's account.
+    mail_waits: bool,
+    /// Bytes ever queued or held, and ever written.
+    taken_bytes: u64,
+    written_bytes: u64,
     /// No more will be queued; the writer ends when it has written the rest.
     finished: bool,
 }
@@ -74,12 +79,22 @@ pub enum Outgoing {
     Finished,
 }
 
+/// A room that a session was put out of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutOut {
+    pub room: RoomId,
+    /// An event in the room told it so.
+    pub shown: bool,
+}
+
 /// What calls for the session itself.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Call {
     Close(CloseReason),
     /// It was put out of these rooms.
-    PutOut(Vec<RoomId>),
+    PutOut(Vec<PutOut>),
+    /// Something waits in the inbox of its account.
+    Mail,
 }
 
 impl Mailbox {
@@ -157,6 +172,7 @@ impl Mailbox {
             return false;
         }
         self.metrics.mailbox_bytes.add(length as i64);
+        state.taken_bytes += length as u64;
         match held_for(&state) {
             Some(room) => {
                 state.held_bytes += length;
@@ -170,19 +186,46 @@ impl Mailbox {
     }
 
     /// The session is out of a room by somebody else's doing.
-    pub fn put_out(&self, room: RoomId) {
-        self.state.lock().put_out.push(room);
+    pub fn put_out(&self, out: PutOut) {
+        self.state.lock().put_out.push(out);
         self.changed.notify_waiters();
     }
 
+    /// Something waits in the inbox of the session's account; `false` when the session is ending.
+    pub fn ring(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.finished || state.closed.is_some() {
+            return false;
+        }
+        state.mail_waits = true;
+        drop(state);
+        self.changed.notify_waiters();
+        true
+    }
+
+    /// Bytes taken so far, for [`Mailbox::has_written`].
+    pub fn taken(&self) -> u64 {
+        self.state.lock().taken_bytes
+    }
+
+    /// Whether the peer's connection took everything that was taken up to this count.
+    pub fn has_written(&self, taken: u64) -> bool {
+        self.state.lock().written_bytes >= taken
+    }
+
+    /// The writer has written this many bytes.
+    pub fn wrote(&self, bytes: usize) {
+        self.state.lock().written_bytes += bytes as u64;
+    }
+
     /// The rooms that the session was put out of since it asked last.
-    pub fn take_put_out(&self) -> Vec<RoomId> {
+    pub fn take_put_out(&self) -> Vec<PutOut> {
         std::mem::take(&mut self.state.lock().put_out)
     }
 
     /// Whether the session was put out of a room and did not ask since.
     pub fn is_put_out_of(&self, room: &RoomId) -> bool {
-        self.state.lock().put_out.contains(room)
+        self.state.lock().put_out.iter().any(|out| out.room == *room)
     }
 
     /// Ends the session: what waits is dropped if the peer does not read, the first reason given counts.
@@ -216,6 +259,9 @@ impl Mailbox {
                 }
                 if !state.put_out.is_empty() {
                     return Call::PutOut(std::mem::take(&mut state.put_out));
+                }
+                if std::mem::take(&mut state.mail_waits) {
+                    return Call::Mail;
                 }
             }
             changed.await;
@@ -316,6 +362,10 @@ impl Drop for Mailbox {
 mod tests {
     use super::*;
 
+    fn out(room: RoomId) -> PutOut {
+        PutOut { room, shown: false }
+    }
+
     fn mailbox(bytes_max: usize) -> Mailbox {
         Mailbox::new(bytes_max, Arc::new(Metrics::new()))
     }
@@ -403,16 +453,16 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert!(!calling.is_finished());
-        mailbox.put_out(red());
-        assert_eq!(calling.await.unwrap(), Call::PutOut(vec![red()]));
+        mailbox.put_out(out(red()));
+        assert_eq!(calling.await.unwrap(), Call::PutOut(vec![out(red())]));
         assert!(!mailbox.is_put_out_of(&red()), "it has been told");
         let blue = RoomId::parse("blue").unwrap();
-        mailbox.put_out(red());
-        mailbox.put_out(blue.clone());
+        mailbox.put_out(out(red()));
+        mailbox.put_out(out(blue.clone()));
         assert!(mailbox.is_put_out_of(&blue));
-        assert_eq!(mailbox.until_called().await, Call::PutOut(vec![red(), blue]));
-        mailbox.put_out(red());
-        assert_eq!(mailbox.take_put_out(), [red()]);
+        assert_eq!(mailbox.until_called().await, Call::PutOut(vec![out(red()), out(blue)]));
+        mailbox.put_out(out(red()));
+        assert_eq!(mailbox.take_put_out(), [out(red())]);
         assert_eq!(mailbox.take_put_out(), []);
     }
 
@@ -420,7 +470,7 @@ mod tests {
     async fn the_end_of_a_session_comes_before_all_else() {
         let mailbox = mailbox(100);
         assert!(mailbox.notice("before".into()));
-        mailbox.put_out(red());
+        mailbox.put_out(out(red()));
         mailbox.close(CloseReason::Superseded);
         mailbox.close(CloseReason::Restart);
         assert_eq!(mailbox.until_called().await, Call::Close(CloseReason::Superseded), "the first reason counts");

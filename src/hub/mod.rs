@@ -8,7 +8,7 @@ mod room_stream;
 mod rooms;
 mod sessions;
 
-pub use mailbox::{Call, Mailbox, Outgoing};
+pub use mailbox::{Call, Mailbox, Outgoing, PutOut};
 pub use room_stream::{RoomStream, Step};
 pub use rooms::{Arrival, Delivered, Departure, Hub, Interest, LocalMember};
 pub use sessions::{Seat, Sessions};

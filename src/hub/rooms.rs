@@ -5,16 +5,19 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Mailbox, RoomStream, Step};
-use crate::chat::{Envelope, Epoch, EventKind, Position, RoomId, SessionId};
+use super::{Mailbox, PutOut, RoomStream, Step};
+use crate::chat::{Actor, Envelope, Epoch, EventKind, Nickname, Position, RoomId, SessionId};
 use crate::telemetry::Metrics;
 use crate::wire::{Fanout, WireFormat};
 
 const SHARDS: usize = 64;
+/// The most that is put by for one member while it is told what it missed in a room.
+const WAITING_BYTES_MAX: usize = 256 * 1024;
 
 /// Asks for a room's traffic with its first local member and gives it up with the last.
 ///
@@ -31,8 +34,46 @@ pub struct LocalMember {
     pub session: SessionId,
     pub mailbox: Arc<Mailbox>,
     pub format: WireFormat,
+    /// The account under which the session is logged in.
+    pub account: Option<Nickname>,
     /// Whether it is shown its own leaving like everybody else's.
     pub sees_own_leaving: bool,
+    /// Whether it is shown what it says, or the account in another session, like what everybody else says.
+    pub sees_own_messages: bool,
+}
+
+impl LocalMember {
+    /// Tells it of one event, past the room, if it is shown it.
+    pub fn tell(&self, room: &RoomId, envelope: &Envelope) {
+        let fanout = Fanout::new(room.as_str(), envelope);
+        if let Some(bytes) = self.is_shown(envelope).then(|| fanout.bytes(self.format)).flatten() {
+            self.mailbox.event(room, bytes.clone(), false);
+        }
+    }
+
+    /// Whether an event is one of its account's doing, in whatever session.
+    fn is_of_account(&self, actor: &Actor) -> bool {
+        self.account.is_some() && self.account == actor.nickname
+    }
+
+    /// Whether it is shown an event at all.
+    fn is_shown(&self, envelope: &Envelope) -> bool {
+        let actor = &envelope.event.actor;
+        let own = actor.session == self.session;
+        match &envelope.event.kind {
+            EventKind::Left => !own || self.sees_own_leaving,
+            EventKind::Message { .. } => self.sees_own_messages || !(own || self.is_of_account(actor)),
+            _ => true,
+        }
+    }
+
+    /// Whether an event puts it out of the room.
+    fn is_put_out_by(&self, kind: &EventKind) -> bool {
+        match kind {
+            EventKind::Removed { who } => who.session == self.session || self.is_of_account(who),
+            _ => false,
+        }
+    }
 }
 
 /// What [`Hub::enter`] began.
@@ -91,6 +132,8 @@ struct Entry {
 }
 
 enum Phase {
+    /// Being told what it missed: what is heard meanwhile is put by.
+    Waiting(Heard),
     /// Entering: nothing is delivered before its own join.
     Joining,
     Active,
@@ -99,6 +142,27 @@ enum Phase {
         last: Position,
         done: Option<oneshot::Sender<()>>,
     },
+}
+
+/// What was heard in a room for a member that is still told of what came before.
+#[derive(Default)]
+struct Heard {
+    events: Vec<(Position, Bytes)>,
+    bytes: usize,
+    /// More was heard than may be put by, and all of it dropped: it is to be read from the stream.
+    overrun: bool,
+}
+
+impl Heard {
+    fn put_by(&mut self, position: Position, bytes: &Bytes) {
+        self.bytes += bytes.len();
+        self.overrun |= self.bytes > WAITING_BYTES_MAX;
+        if self.overrun {
+            *self = Self { overrun: true, ..Self::default() };
+        } else {
+            self.events.push((position, bytes.clone()));
+        }
+    }
 }
 
 impl Hub {
@@ -123,6 +187,46 @@ impl Hub {
     /// Places a session in a room that nobody joins or leaves; it gets what is heard from now on.
     pub fn listen(&self, id: &RoomId, member: LocalMember) -> Arrival {
         self.place(id, member, Phase::Active)
+    }
+
+    /// Places a session in a room in which it is to be told first what it missed; then [`Hub::activate`] it.
+    pub fn wait(&self, id: &RoomId, member: LocalMember) -> Arrival {
+        self.place(id, member, Phase::Waiting(Heard::default()))
+    }
+
+    /// A waiting member was told everything up to this position: what was heard since follows. `false` when that is not all,
+    /// and the stream is to be read once more.
+    pub fn activate(&self, id: &RoomId, session: SessionId, told: Position) -> bool {
+        let Some(room) = self.room(id) else { return true };
+        let mut state = room.state.lock();
+        state.stream.begin_after(told);
+        let Some(entry) = state.members.get_mut(&session) else { return true };
+        let Phase::Waiting(heard) = &mut entry.phase else { return true };
+        let heard = std::mem::take(heard);
+        if heard.overrun {
+            return false;
+        }
+        for (position, bytes) in heard.events {
+            if past(told, position) {
+                entry.member.mailbox.event(id, bytes, false);
+            }
+        }
+        entry.phase = Phase::Active;
+        true
+    }
+
+    /// The sessions of accounts among a room's members here, but those of one.
+    pub fn accounts_in(&self, id: &RoomId, except: &Nickname) -> Vec<SessionId> {
+        let Some(room) = self.room(id) else { return Vec::new() };
+        let state = room.state.lock();
+        let members = state.members.values().map(|entry| &entry.member);
+        let accounts = members.filter(|member| member.account.as_ref().is_some_and(|account| account != except));
+        accounts.map(|member| member.session).collect()
+    }
+
+    /// How far a room's members here were told of its stream.
+    pub fn position(&self, id: &RoomId) -> Option<Position> {
+        self.room(id)?.state.lock().stream.delivered()
     }
 
     fn place(&self, id: &RoomId, member: LocalMember, phase: Phase) -> Arrival {
@@ -214,9 +318,7 @@ impl Hub {
 
     /// The epoch of a room's stream as its members here know it.
     pub fn epoch(&self, id: &RoomId) -> Option<Epoch> {
-        let room = self.room(id)?;
-        let delivered = room.state.lock().stream.delivered();
-        delivered.map(|position| position.epoch)
+        self.position(id).map(|position| position.epoch)
     }
 
     /// Stops live delivery for a room until [`Hub::caught_up`]; says from where the stream is to be read. `None` when
@@ -260,35 +362,42 @@ impl Hub {
 
     fn fan_out(&self, id: &RoomId, state: &mut RoomState, envelope: &Envelope) -> usize {
         let fanout = Fanout::new(id.as_str(), envelope);
+        let kind = &envelope.event.kind;
         let actor = envelope.event.actor.session;
         let mut receivers = 0;
-        let mut someone_left = false;
+        let mut someone_goes = false;
         for (session, entry) in &mut state.members {
             let own = *session == actor;
             match &mut entry.phase {
-                Phase::Joining if own && envelope.event.kind == EventKind::Joined => entry.phase = Phase::Active,
+                Phase::Joining if own && *kind == EventKind::Joined => entry.phase = Phase::Active,
                 Phase::Joining => continue,
-                Phase::Active => {}
+                Phase::Active | Phase::Waiting(_) => {}
                 Phase::Leaving { last, .. } => {
-                    someone_left = true;
+                    someone_goes = true;
                     if past(*last, envelope.position) {
                         continue;
                     }
                 }
             }
-            let hidden = own && envelope.event.kind == EventKind::Left && !entry.member.sees_own_leaving;
-            if let (false, Some(bytes)) = (hidden, fanout.bytes(entry.member.format)) {
-                entry.member.mailbox.event(id, bytes.clone(), own);
-                receivers += 1;
+            let bytes = entry.member.is_shown(envelope).then(|| fanout.bytes(entry.member.format)).flatten();
+            match (bytes, &mut entry.phase) {
+                (Some(bytes), Phase::Waiting(heard)) => heard.put_by(envelope.position, bytes),
+                (Some(bytes), _) => {
+                    entry.member.mailbox.event(id, bytes.clone(), own);
+                    receivers += 1;
+                }
+                (None, _) => {}
             }
-            if own && is_of_member(&envelope.event.kind) {
+            if own && is_of_member(kind) {
                 entry.member.mailbox.own_passed();
             }
         }
-        if matches!(&envelope.event.kind, EventKind::Destroyed { room } if room == id) {
-            state.put_all_out(id);
+        match kind {
+            EventKind::Destroyed { room } if room == id => state.put_all_out(id),
+            EventKind::Removed { .. } => state.put_out(id, kind),
+            _ => {}
         }
-        if someone_left {
+        if someone_goes {
             state.drop_departed(envelope.position);
         }
         self.metrics.fanout_receivers.observe(receivers as f64);
@@ -334,7 +443,22 @@ impl RoomState {
                 true
             }
             Phase::Active => true,
+            Phase::Waiting(heard) => {
+                heard.overrun = true;
+                true
+            }
             Phase::Leaving { .. } => false,
+        });
+    }
+
+    /// Somebody was removed.
+    fn put_out(&mut self, id: &RoomId, kind: &EventKind) {
+        self.members.retain(|_, entry| {
+            let out = entry.member.is_put_out_by(kind);
+            if out {
+                entry.member.mailbox.put_out(PutOut { room: id.clone(), shown: true });
+            }
+            !out
         });
     }
 
@@ -342,8 +466,8 @@ impl RoomState {
     fn put_all_out(&mut self, id: &RoomId) {
         self.members.retain(|_, entry| match entry.phase {
             Phase::Joining => true,
-            Phase::Active => {
-                entry.member.mailbox.put_out(id.clone());
+            Phase::Active | Phase::Waiting(_) => {
+                entry.member.mailbox.put_out(PutOut { room: id.clone(), shown: false });
                 false
             }
             Phase::Leaving { .. } => false,

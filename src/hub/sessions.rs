@@ -67,9 +67,13 @@ impl Sessions {
     pub fn tell(&self, session: SessionId, notice: &Notice) -> bool {
         let shard = self.shard(session).lock();
         let Some(seat) = shard.get(&session) else { return false };
-        if let Notice::Closing(reason) = notice {
-            seat.mailbox.close(*reason);
-            return true;
+        match notice {
+            Notice::Closing(reason) => {
+                seat.mailbox.close(*reason);
+                return true;
+            }
+            Notice::MailWaiting => return seat.mailbox.ring(),
+            _ => {}
         }
         seat.format.tell(notice).is_none_or(|bytes| seat.mailbox.notice(bytes))
     }
@@ -83,6 +87,34 @@ impl Sessions {
                 seat.mailbox.close(CloseReason::LoggedOut);
             }
         }
+    }
+
+    /// Has every session of an account look into its inbox.
+    pub fn ring_all(&self) {
+        for shard in &self.shards {
+            for seat in shard.lock().values().filter(|seat| seat.login.is_some()) {
+                seat.mailbox.ring();
+            }
+        }
+    }
+
+    /// The sessions here of these accounts, which are in the order of their names.
+    pub fn of_accounts(&self, accounts: &[Nickname]) -> Vec<SessionId> {
+        if accounts.is_empty() {
+            return Vec::new();
+        }
+        let is_meant =
+            |seat: &Seat| seat.login.as_ref().is_some_and(|login| accounts.binary_search(&login.account).is_ok());
+        let meant = |shard: &Mutex<HashMap<SessionId, Seat>>| {
+            let shard = shard.lock();
+            shard.iter().filter(|(_, seat)| is_meant(seat)).map(|(session, _)| *session).collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(meant).collect()
+    }
+
+    /// How many sessions of accounts are here.
+    pub fn accounts(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().values().filter(|seat| seat.login.is_some()).count()).sum()
     }
 
     /// Every login under which a session is here.

@@ -35,6 +35,11 @@ pub async fn keep_lease(
                 "failed"
             }
         };
+        if outcome != "failed"
+            && let Err(error) = chat.report().await
+        {
+            tracing::debug!(%error, "the node's count was not told");
+        }
         metrics.lease_renewals_total.with_label_values(&[outcome]).inc();
         pause = if outcome == "failed" { RETRY_EVERY } else { every };
     }
@@ -63,6 +68,7 @@ pub async fn sweep(chat: Arc<Chat>, metrics: Arc<Metrics>, every: Duration, stop
     while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
         match chat.presence().sweep().await {
             Ok(swept) if swept.nodes > 0 => {
+                chat.mourn(&swept.accounts).await;
                 metrics.sweeps_total.inc_by(swept.nodes);
                 metrics.swept_names_total.inc_by(swept.names);
                 metrics.swept_memberships_total.inc_by(swept.memberships);

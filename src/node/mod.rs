@@ -22,7 +22,7 @@ use crate::backend::{Backend, InboundSender, inbound};
 use crate::chat::{CloseReason, NodeId, Refusal};
 use crate::config::{Config, Shutdown};
 use crate::http::{Health, LoginPages};
-use crate::service::{Accounts, Chat, ChatLimits, PasswordSettings, Passwords, dispatch};
+use crate::service::{Accounts, Chat, ChatLimits, PasswordSettings, Passwords, ServerNames, dispatch};
 use crate::session::{Lifecycle, SessionLimits, Shared};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -69,6 +69,7 @@ impl Node {
         let limits = ChatLimits {
             text_bytes: config.limits.text_bytes,
             rooms_per_session: config.limits.rooms_per_session,
+            users: config.limits.users,
             require_login: config.auth.require_login,
         };
         let passwords = passwords(&config, &entropy, &metrics)?;
@@ -78,7 +79,9 @@ impl Node {
             limits,
             passwords,
             login.tokens.clone(),
+            ServerNames::default(),
             clock.clone(),
+            entropy.clone(),
             tracer,
             metrics.clone(),
         ));

@@ -39,10 +39,12 @@ pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationT
                 let _ = delivered.send(chat.sessions.tell(session, &notice));
             }
             Heard::Proclamation(Proclamation::Revoked { account, which }) => chat.sessions.revoke(&account, &which),
-            Heard::Proclamation(Proclamation::News(_)) => todo!(),
+            Heard::Proclamation(Proclamation::News(bulletin)) => chat.tell_news(&bulletin),
             Heard::Interrupted => {
                 catch_ups.all();
                 catch_ups.look_at_logins();
+                // A bell may have been missed.
+                chat.sessions.ring_all();
             }
             Heard::Barrier(reached) => {
                 // Who waited may have given up.

@@ -1,10 +1,14 @@
 //! Rooms that are created on purpose: made, run, listed, destroyed.
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::attendance::{NOWHERE, newest};
 use super::roster::Debt;
-use super::{Chat, Outcome, Participant, Settling, unavailable};
+use super::{CALLS_AT_ONCE, Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{Asker, BackendError, Creation, Publication, Publisher, RoomChange, RoomFault};
 use crate::chat::{
-    AccessType, Actor, Addressee, Event, EventKind, Nickname, Notice, Refusal, Reply, RoomId, RoomRecord, RoomWishes,
+    AccessType, Actor, Addressee, Event, EventKind, Nickname, Refusal, Reply, RoomId, RoomRecord, RoomSummary,
+    RoomWishes,
 };
 
 fn refusal(fault: RoomFault) -> Refusal {
@@ -18,13 +22,18 @@ fn refusal(fault: RoomFault) -> Refusal {
 }
 
 /// What came of a change: first whether the backend did anything, then whether it might.
-fn done<T>(what: &str, outcome: Result<Result<T, RoomFault>, BackendError>) -> Result<T, Refusal> {
+pub(super) fn done<T>(what: &str, outcome: Result<Result<T, RoomFault>, BackendError>) -> Result<T, Refusal> {
     outcome.map_err(|error| unavailable(what, &error))?.map_err(refusal)
 }
 
 impl Chat {
     /// A room that an account creates is its own; one that a guest creates is everybody's.
-    pub(super) async fn create(&self, who: &Participant, room: RoomId, wishes: RoomWishes) -> Result<Reply, Refusal> {
+    pub(super) async fn create(
+        &self,
+        who: &mut Participant,
+        room: RoomId,
+        wishes: RoomWishes,
+    ) -> Result<Reply, Refusal> {
         let access = wishes.access().unwrap_or_default();
         if access == AccessType::Permission && who.account().is_none() {
             // There would be nobody to give it.
@@ -37,11 +46,19 @@ impl Chat {
             nickname: wishes.nickname.unwrap_or_default(),
             description: wishes.description.unwrap_or_default(),
         };
-        let created = self.backend.rooms.create(&room, &record).await;
-        match created.map_err(|error| unavailable("create", &error))? {
+        let failed = |error: BackendError| unavailable("create", &error);
+        // The history of a former life of the room is none of its new owner's news.
+        let before = match who.conduct.enrols {
+            true => Some(newest(&self.backend.broker.catch_up(&room, NOWHERE).await.map_err(failed)?, NOWHERE)),
+            false => None,
+        };
+        match self.backend.rooms.create(&room, &record).await.map_err(failed)? {
             Creation::Exists => Err(Refusal::RoomExists),
             Creation::TooMany => Err(Refusal::TooMany),
             Creation::Done => {
+                if let (Some(before), Some(owner)) = (before, record.owner) {
+                    self.attend_own(who, &owner, &room, before).await;
+                }
                 self.announce(who.actor(), EventKind::Created { room: room.clone() }).await;
                 Ok(Reply::Created { room })
             }
@@ -62,7 +79,7 @@ impl Chat {
     }
 
     /// Says in the lobby what happened; it happened already, so what cannot be said now is said later.
-    async fn announce(&self, actor: Actor, kind: EventKind) {
+    pub(super) async fn announce(&self, actor: Actor, kind: EventKind) {
         let announcement = Event::new(actor, kind);
         if let Err(error) = self.publish_in_lobby(&announcement).await {
             tracing::debug!(%error, "an announcement waits for the backend");
@@ -112,15 +129,14 @@ impl Chat {
         match done("decide", self.backend.rooms.decide(&room, by, &Asker::Named(applicant.clone()), approved).await) {
             Err(refusal) => Outcome::refused(refusal),
             Ok(applicant) => {
-                let errand = (applicant.key, Notice::Decided { room, approved });
-                Outcome { result: Ok(Reply::Done), afterwards: Some(Settling::Errands(vec![errand])) }
+                let afterwards = Some(Settling::Decided { applicant, room, approved });
+                Outcome { result: Ok(Reply::Done), afterwards }
             }
         }
     }
 
     pub(super) async fn applicants(&self, who: &Participant, room: RoomId) -> Result<Reply, Refusal> {
-        let view = self.backend.rooms.view(&room).await.map_err(|error| unavailable("view", &error))?;
-        let view = view.ok_or(Refusal::RoomNotFound)?;
+        let view = self.view(&room).await?;
         if !who.account().is_some_and(|account| view.is_run_by(account)) {
             return Err(Refusal::Forbidden);
         }
@@ -134,5 +150,62 @@ impl Chat {
         let more = rooms.len() > limit;
         rooms.truncate(limit);
         Ok(Reply::Rooms { rooms, more })
+    }
+
+    /// A kept room and who runs it.
+    pub(super) async fn room(&self, room: RoomId) -> Result<Reply, Refusal> {
+        let view = self.view(&room).await?;
+        let RoomRecord { owner, access, nickname, description, .. } = view.record;
+        let summary = RoomSummary { room, access, nickname, description, members: view.members };
+        Ok(Reply::Room { summary, owner, admins: view.admins })
+    }
+
+    /// The rooms of which the session's account is a member.
+    pub(super) async fn enrolments(&self, who: &Participant) -> Result<Reply, Refusal> {
+        let account = who.account().ok_or(Refusal::LoginRequired)?;
+        let enrolments = self.backend.members.enrolments(account).await;
+        let enrolments = enrolments.map_err(|error| unavailable("enrolments", &error))?;
+        let rooms = enrolments.into_iter().filter(|enrolment| enrolment.is_member).map(|enrolment| enrolment.room);
+        Ok(Reply::RoomsFound { rooms: self.summaries(rooms.collect()).await?, next: None })
+    }
+
+    pub(super) async fn search_rooms(
+        &self,
+        who: &Participant,
+        query: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Reply, Refusal> {
+        let page = self.backend.search.search_rooms(query, after, limit).await;
+        let page = page.map_err(|error| unavailable("search", &error))?;
+        let mut rooms = self.summaries(page.found).await?;
+        // Those who are not in them need not know of rooms that one must be let into.
+        rooms.retain(|summary| summary.access != AccessType::Permission || who.rooms.contains(&summary.room));
+        Ok(Reply::RoomsFound { rooms, next: page.next })
+    }
+
+    /// What there is to be seen of rooms, in the same order. A room that a join made has nothing but its members.
+    async fn summaries(&self, rooms: Vec<RoomId>) -> Result<Vec<RoomSummary>, Refusal> {
+        let look = async |room: RoomId| {
+            let (nickname, description) = (String::new(), String::new());
+            match self.backend.rooms.view(&room).await? {
+                Some(view) => {
+                    let RoomRecord { access, nickname, description, .. } = view.record;
+                    Ok(RoomSummary { room, access, nickname, description, members: view.members })
+                }
+                None => {
+                    let members = self.backend.presence.members(&room).await?;
+                    Ok::<_, BackendError>(RoomSummary {
+                        room,
+                        access: AccessType::Public,
+                        nickname,
+                        description,
+                        members,
+                    })
+                }
+            }
+        };
+        let found: Result<Vec<_>, _> = stream::iter(rooms).map(look).buffered(CALLS_AT_ONCE).try_collect().await;
+        found.map_err(|error| unavailable("rooms", &error))
     }
 }

@@ -1,9 +1,10 @@
 //! Coming into rooms and going out of them.
 
+use super::errands::Asking;
 use super::{Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{BackendError, Claimant, Claimed, Denial, Entered, Entry, Ticket};
-use crate::chat::{Nickname, Notice, PersonKey, Position, Refusal, Reply, RoomId, RoomRef};
-use crate::hub::{Departure, WireFormat};
+use crate::chat::{Nickname, Position, Refusal, Reply, RequestId, RoomId, RoomRef};
+use crate::hub::{Departure, PutOut, WireFormat};
 
 /// How often a join is tried whose room changes its password meanwhile.
 const PASSWORD_TRIES: usize = 3;
@@ -17,11 +18,18 @@ impl Chat {
         password: Option<String>,
         format: WireFormat,
     ) -> Result<Reply, Outcome> {
+        if who.conduct.enrols {
+            return self.enrol(who, room, password, format).await;
+        }
         self.may_join(who, &room).await.map_err(Outcome::refused)?;
-        let tried_password = password.is_some();
         let entered = match self.enter(who, &room, password, format).await.map_err(Outcome::refused)? {
             Ok(entered) => entered,
-            Err(denial) => return Err(denied(who, room, denial, tried_password)),
+            Err(refused) => {
+                if refused.refusal == Refusal::PermissionPending && !who.asked.contains(&room) {
+                    who.asked.push(room.clone());
+                }
+                return Err(refused.outcome(who, room));
+            }
         };
         who.asked.retain(|other| *other != room);
         if who.conduct.single_room {
@@ -61,7 +69,7 @@ impl Chat {
         room: &RoomId,
         password: Option<String>,
         format: WireFormat,
-    ) -> Result<Result<Entered, Denial>, Refusal> {
+    ) -> Result<Result<Entered, Refused>, Refusal> {
         self.settle_doubts(who, Some(room)).await?;
         let member = who.member(format);
         let arrival = self.hub.enter(room, member);
@@ -73,13 +81,13 @@ impl Chat {
             self.hub.confirm(room);
         }
         self.roster.note_room(who, room);
-        let entered = self.enter_with(who, room, password).await;
+        let entered = self.enter_with(who, room, password, false).await;
         match &entered {
             Ok(Ok(entered)) => self.hub.entered(room, who.id, entered.position, entered.repeated),
-            Ok(Err(denial)) => {
+            Ok(Err(refused)) => {
                 self.hub.remove(room, who.id);
-                match denial {
-                    Denial::Permission { .. } => self.roster.note_asked(who, room),
+                match refused.refusal {
+                    Refusal::PermissionPending => self.roster.note_asked(who, room),
                     _ => self.roster.forget_room(who, room),
                 }
             }
@@ -89,29 +97,46 @@ impl Chat {
         entered
     }
 
-    async fn enter_with(
+    /// Enters with a password where one is asked for: as a session, or for good as its account.
+    pub(super) async fn enter_with(
         &self,
         who: &Participant,
         room: &RoomId,
         password: Option<String>,
-    ) -> Result<Result<Entered, Denial>, Refusal> {
+        for_good: bool,
+    ) -> Result<Result<Entered, Refused>, Refusal> {
         let must_exist = !who.conduct.join_creates;
-        let request = self.numbers.request().await?;
-        let mut ticket = Ticket { must_exist, account: who.account().cloned(), proof: None, request };
+        let (account, request) = (who.account().cloned(), self.numbers.request().await?);
+        let mut ticket = Ticket { must_exist, account, proof: None, request };
         for _ in 0..PASSWORD_TRIES {
-            let entry = Entry::Join(ticket.clone());
-            let entered = self.backend.presence.enter(room, &who.actor(), &entry).await;
+            let entered = if for_good {
+                self.backend.members.enrol(room, &who.actor(), &ticket).await
+            } else {
+                self.backend.presence.enter(room, &who.actor(), &Entry::Join(ticket.clone())).await
+            };
             match (entered.map_err(|error| unavailable("enter", &error))?, &password) {
                 (Err(Denial::Password { hash }), Some(password)) => {
-                    if !self.passwords.fits(password.clone(), hash.clone()).await? {
-                        return Ok(Err(Denial::Password { hash }));
+                    if let Err(refusal) = self.prove_room_password(who, room, password.clone(), hash.clone()).await? {
+                        return Ok(Err(Refused::because(refusal)));
                     }
                     ticket.proof = Some(hash);
                 }
-                (entered, _) => return Ok(entered),
+                (Err(denial), _) => return Ok(Err(Refused::of(denial, request))),
+                (Ok(entered), _) => return Ok(Ok(entered)),
             }
         }
         Err(Refusal::Unavailable)
+    }
+
+    async fn prove_room_password(
+        &self,
+        who: &Participant,
+        room: &RoomId,
+        password: String,
+        hash: String,
+    ) -> Result<Result<(), Refusal>, Refusal> {
+        let by = who.account().map_or_else(|| who.peer.to_string(), ToString::to_string);
+        self.guess(&format!("room {room} {by}"), Refusal::PasswordWrong, password, hash).await
     }
 
     /// Leaves a room without ado; it stays noted until that is certain.
@@ -123,6 +148,9 @@ impl Chat {
     }
 
     pub(super) async fn leave(&self, who: &mut Participant, room: RoomRef) -> Outcome {
+        if let (true, RoomRef::Named(room)) = (who.conduct.enrols, &room) {
+            return Outcome { result: self.resign(who, room.clone()).await, afterwards: None };
+        }
         let room = match (who.resolve(&room), room) {
             (Ok(room), _) => room,
             (Err(_), RoomRef::Named(room)) if who.asked.contains(&room) => {
@@ -191,10 +219,14 @@ impl Chat {
     }
 
     /// Takes note of rooms that the session was put out of; those that it was in are returned.
-    pub async fn heed_put_out(&self, who: &mut Participant, rooms: Vec<RoomId>) -> Vec<RoomId> {
-        let (out, _): (Vec<_>, Vec<_>) = rooms.into_iter().partition(|room| who.rooms.contains(room));
-        who.rooms.retain(|room| !out.contains(room));
-        for room in &out {
+    pub async fn heed_put_out(&self, who: &mut Participant, rooms: Vec<PutOut>) -> Vec<PutOut> {
+        let (out, _): (Vec<_>, Vec<_>) = rooms.into_iter().partition(|out| who.rooms.contains(&out.room));
+        who.rooms.retain(|room| out.iter().all(|out| out.room != *room));
+        for PutOut { room, .. } in &out {
+            if who.conduct.enrols {
+                self.stop_attending(who, room).await;
+                continue;
+            }
             // There is nothing to leave any more but the note under the node's lease. On failure it is left in doubt.
             let _ = self.give_up_room(who, room).await;
         }
@@ -202,23 +234,32 @@ impl Chat {
     }
 }
 
-/// The refusal of a denial, and whom to tell that somebody asks.
-fn denied(who: &mut Participant, room: RoomId, denial: Denial, tried_password: bool) -> Outcome {
-    let (refusal, runners) = match denial {
-        Denial::Unknown => (Refusal::RoomNotFound, Vec::new()),
-        Denial::Password { .. } if tried_password => (Refusal::PasswordWrong, Vec::new()),
-        Denial::Password { .. } => (Refusal::PasswordRequired, Vec::new()),
-        Denial::TooMany => (Refusal::TooMany, Vec::new()),
-        Denial::Permission { runners } => {
-            if !who.asked.contains(&room) {
-                who.asked.push(room.clone());
-            }
-            (Refusal::PermissionPending, runners)
+/// Why somebody was not let in, and who is to decide about it.
+pub(super) struct Refused {
+    pub refusal: Refusal,
+    runners: Vec<Nickname>,
+    request: RequestId,
+}
+
+impl Refused {
+    fn because(refusal: Refusal) -> Self {
+        Self { refusal, runners: Vec::new(), request: RequestId::default() }
+    }
+
+    fn of(denial: Denial, request: RequestId) -> Self {
+        match denial {
+            Denial::Unknown => Self::because(Refusal::RoomNotFound),
+            Denial::Password { .. } => Self::because(Refusal::PasswordRequired),
+            Denial::TooMany => Self::because(Refusal::TooMany),
+            Denial::Permission { runners } => Self { refusal: Refusal::PermissionPending, runners, request },
         }
-    };
-    let notice = Notice::Asked { room, identifier: who.actor().identifier() };
-    let errand = |runner: Nickname| (PersonKey::Account(runner), notice.clone());
-    let errands: Vec<_> = runners.into_iter().map(errand).collect();
-    let afterwards = (!errands.is_empty()).then_some(Settling::Errands(errands));
-    Outcome { result: Err(refusal), afterwards }
+    }
+
+    /// The answer, and after it the question to those who run the room.
+    pub fn outcome(self, who: &Participant, room: RoomId) -> Outcome {
+        let Self { refusal, runners, request } = self;
+        let asking = Asking { room, identifier: who.actor().identifier(), request };
+        let afterwards = (!runners.is_empty()).then_some(Settling::Ask(runners, asking));
+        Outcome { result: Err(refusal), afterwards }
+    }
 }

@@ -4,39 +4,59 @@
 //! |---|---|
 //! | `names` | log in, as a guest or as an account |
 //! | `membership` | join, leave, be put out |
-//! | `talk` | say something in a room, write to somebody, read the history |
-//! | `keeping` | create, destroy, run and list rooms |
+//! | `talk`, `letters`, `reading` | say something in a room, write to somebody, read again what was said |
+//! | `keeping` | create, destroy, run, list and find rooms |
+//! | `people`, `secrets` | sign up, change and delete an account; prove that it is one's own |
+//! | `friendship` | befriend, part, decide requests |
+//! | `enrolment`, `attendance` | be a member of rooms for good, and hear them all in one session |
+//! | `correspondence` | be told what was kept for one |
+//! | `errands` | what others are told of it |
+//! | `server` | what the server says of itself |
 //! | `upkeep` | end; and what the node does for its sessions when the backend lost sight of them |
 
 mod accounts;
+mod attendance;
+mod correspondence;
 mod dispatch;
+mod enrolment;
+mod errands;
+mod friendship;
 mod keeping;
+mod letters;
 mod membership;
 mod names;
 mod numbers;
 mod participant;
 mod passwords;
+mod people;
+mod reading;
 mod roster;
+mod secrets;
+mod server;
 mod talk;
 mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use tokio::sync::{Semaphore, oneshot};
 
 pub use accounts::Accounts;
+use attendance::{NOWHERE, newest};
+pub use correspondence::LOOK_EVERY;
 pub use dispatch::dispatch;
+use errands::Asking;
+use letters::Letter;
 use numbers::Numbers;
 pub use participant::Participant;
 pub use passwords::{PasswordSettings, PasswordSettingsError, Passwords};
 use roster::Roster;
+pub use server::ServerNames;
 
-use crate::ambient::Clock;
+use crate::ambient::{Clock, Entropy};
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
-use crate::chat::{Command, Credential, Notice, PersonKey, Position, Refusal, Reply, RoomId};
+use crate::chat::{Applicant, Command, Credential, Nickname, Notice, Refusal, Reply, RoomId};
 use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -51,6 +71,8 @@ const CALLS_AT_ONCE: usize = 16;
 pub struct ChatLimits {
     pub text_bytes: usize,
     pub rooms_per_session: usize,
+    /// Accounts that may sign up.
+    pub users: u64,
     /// Guests may do nothing but log in.
     pub require_login: bool,
 }
@@ -67,7 +89,11 @@ pub struct Chat {
     tokens: Option<Arc<Tokens>>,
     departures: Semaphore,
     limits: ChatLimits,
+    /// What it says of itself.
+    names: ServerNames,
+    started_s: i64,
     clock: Clock,
+    entropy: Entropy,
     tracer: Tracer,
     metrics: Arc<Metrics>,
 }
@@ -86,8 +112,12 @@ pub enum Settling {
     OwnEvent,
     /// The session to be told, after the answer.
     OwnNotice(Notice),
-    /// Others to be told of it.
-    Errands(Vec<(PersonKey, Notice)>),
+    /// Those who run a room to be told that somebody asks to be let in.
+    Ask(Vec<Nickname>, Asking),
+    /// Somebody who asked to be let into a room to be told what was decided.
+    Decided { applicant: Applicant, room: RoomId, approved: bool },
+    /// The session is one of an account now; `was_there`: in the place of another one.
+    Arrival { was_there: bool },
 }
 
 /// The hub's wishes, passed on to the broker.
@@ -104,12 +134,15 @@ impl Interest for Subscriptions {
 }
 
 impl Chat {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the composition of the node")]
     pub fn new(
         backend: Backend,
         limits: ChatLimits,
         passwords: Passwords,
         tokens: Option<Arc<Tokens>>,
+        names: ServerNames,
         clock: Clock,
+        entropy: Entropy,
         tracer: Tracer,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -123,7 +156,10 @@ impl Chat {
             passwords,
             tokens,
             limits,
+            names,
+            started_s: clock.unix_us() / 1_000_000,
             clock,
+            entropy,
             tracer,
             metrics,
         }
@@ -158,12 +194,10 @@ impl Chat {
 
     /// From now on nothing in the lobby may be missed, though this node knows of nothing that happened there yet.
     async fn begin_lobby(&self, lobby: &RoomId) {
-        let nowhere = Position { epoch: crate::chat::Epoch::new(0), offset: 0 };
-        match self.backend.broker.catch_up(lobby, nowhere).await {
+        match self.backend.broker.catch_up(lobby, NOWHERE).await {
             Ok(read) => {
-                let newest = read.missed.last().map(|envelope| envelope.position);
-                let skipped = read.skipped_to.map(|(epoch, offset)| Position { epoch, offset });
-                if let Some(last) = newest.or(skipped) {
+                let last = newest(&read, NOWHERE);
+                if last != NOWHERE {
                     self.hub.begin_after(lobby, last);
                 }
             }
@@ -183,15 +217,23 @@ impl Chat {
             return Outcome::refused(refusal);
         }
         let result = match command {
-            Command::Hello { token } => self.greet(who, token).await,
-            Command::Login { nickname, credential } => self.login(who, nickname, credential).await,
+            Command::Hello { token } => return self.greet(who, token).await,
+            Command::Login { nickname, credential } => return self.login(who, nickname, credential).await,
+            Command::SignUp { account, password, nickname } => self.sign_up(&account, password, &nickname).await,
+            Command::LogOff => self.log_off(who).await,
+            Command::DeleteAccount { password } => self.delete_account(who, password).await,
+            Command::ChangePassword { old, new } => self.change_password(who, old, new).await,
+            Command::ChangeProfile { nickname, description } => self.change_profile(who, nickname, description).await,
             Command::Join { room, password } => match self.join(who, room, password, format).await {
                 Ok(reply) => Ok(reply),
                 Err(outcome) => return outcome,
             },
             Command::Leave { room } => return self.leave(who, room).await,
             Command::Send { room, text, key } => self.send(who, room, text, key).await,
-            Command::SendPrivate { to, target, text, .. } => return self.send_private(who, to, target, text).await,
+            Command::SendPrivate { to, target, text, key } => {
+                return self.send_private(who, to, Letter { target, text, key }).await;
+            }
+            Command::Receive { source, from, limit } => self.receive(who, source, from, limit).await,
             Command::History { room, range } => self.history(who, room, range).await,
             Command::Create { room, wishes } => self.create(who, room, wishes).await,
             Command::Change { room, wishes } => self.change(who, room, wishes).await,
@@ -199,13 +241,41 @@ impl Chat {
             Command::Decide { room, who: applicant, approve } => {
                 return self.decide(who, room, &applicant, approve).await;
             }
+            Command::Settle { request, verdict } => return self.settle_request(who, request, verdict).await,
             Command::Appoint { room, account, admin } => self.appoint(who, room, account, admin).await,
-            Command::ListRooms { after, limit } => self.list(after.as_ref(), limit).await,
-            Command::ListApplicants { room } => self.applicants(who, room).await,
-            _ => todo!(),
+            Command::Remove { room, who: subject } => self.remove(who, room, &subject).await,
+            Command::HandOver { room, to } => self.hand_over(who, room, &to).await,
+            Command::Befriend { who: other, text } => self.befriend(who, &other, text).await,
+            Command::Unfriend { who: other } => self.unfriend(who, &other).await,
+            query => self.look_up(who, query).await,
         };
         let afterwards = (who.conduct.in_step && who.caused > who.mailbox.own_seen()).then_some(Settling::OwnEvent);
         Outcome { result, afterwards }
+    }
+
+    /// Carries out what changes nothing.
+    async fn look_up(&self, who: &Participant, query: Command) -> Result<Reply, Refusal> {
+        match query {
+            Command::ListRooms { after, limit } => self.list(after.as_ref(), limit).await,
+            Command::ListApplicants { room } => self.applicants(who, room).await,
+            Command::ListRequests => self.requests(who).await,
+            Command::ListFriends => self.friends(who).await,
+            Command::ListEnrolments => self.enrolments(who).await,
+            Command::ListMembers { room, skip, limit } => self.members(room, skip, limit).await,
+            Command::ViewUser { who: other } => self.user(&other).await.map(|user| Reply::User { user }),
+            Command::ViewRoom { room } => self.room(room).await,
+            Command::SearchUsers { query, after, limit } => self.search_users(&query, after.as_deref(), limit).await,
+            Command::SearchRooms { query, after, limit } => {
+                self.search_rooms(who, &query, after.as_deref(), limit).await
+            }
+            Command::Time => Ok(Reply::Time { now_s: self.clock.unix_us() / 1_000_000 }),
+            Command::ServerInfo => self.server_info().await,
+            Command::Introduce => Ok(Reply::Done),
+            other => {
+                tracing::error!(?other, "a command that nobody carries out");
+                Err(Refusal::ActionUnknown)
+            }
+        }
     }
 
     /// Before a login, where one is needed, nothing but the login is possible.
@@ -236,8 +306,16 @@ impl Chat {
                 self.sessions.tell(who.id, &notice);
                 return;
             }
-            Settling::Errands(errands) => {
-                self.run_errands(errands).await;
+            Settling::Ask(runners, asking) => {
+                self.ask(runners, &asking).await;
+                return;
+            }
+            Settling::Decided { applicant, room, approved } => {
+                self.tell_decision(applicant, room, approved).await;
+                return;
+            }
+            Settling::Arrival { was_there } => {
+                self.welcome(who, was_there).await;
                 return;
             }
         };
@@ -245,28 +323,6 @@ impl Chat {
             tracing::warn!(session = %who.id, "an own event was not heard in time");
             who.caused = who.mailbox.own_seen();
         }
-    }
-
-    /// Tells others; who is not there needs not be told.
-    async fn run_errands(&self, errands: Vec<(PersonKey, Notice)>) {
-        stream::iter(errands)
-            .for_each_concurrent(CALLS_AT_ONCE, async |(person, notice)| {
-                let session = match &person {
-                    PersonKey::Guest(session) => Ok(Some(*session)),
-                    PersonKey::Account(name) => {
-                        self.backend.presence.holder(name).await.map(|holder| holder.map(|holder| holder.session))
-                    }
-                };
-                let told = match session {
-                    Ok(Some(session)) => self.backend.post.deliver(session, &notice).await.map(drop),
-                    Ok(None) => Ok(()),
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = told {
-                    tracing::debug!(%error, "somebody was not told");
-                }
-            })
-            .await;
     }
 
     /// Sends the last spans; blocking.

@@ -1,16 +1,28 @@
 //! Names: guests claim free ones, accounts bear their own.
 
-use super::{Chat, Participant, unavailable};
+use super::{Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{Claimant, Claimed, Delivery, Entry};
 use crate::chat::{CloseReason, Credential, Login, Nickname, Notice, Refusal, Reply, RoomId, SessionId};
 
+/// By what a login was proven.
+pub(super) enum Proof {
+    Token,
+    /// The password of this hash.
+    Password(String),
+}
+
 impl Chat {
     /// Begins the extended mode, logged in where a token is given.
-    pub(super) async fn greet(&self, who: &mut Participant, token: Option<String>) -> Result<Reply, Refusal> {
+    pub(super) async fn greet(&self, who: &mut Participant, token: Option<String>) -> Outcome {
+        let mut afterwards = None;
         if let Some(token) = token {
-            self.login_by_token(who, None, &token).await?;
+            let outcome = self.login_by_token(who, None, &token).await;
+            if outcome.result.is_err() {
+                return outcome;
+            }
+            afterwards = outcome.afterwards;
         }
-        Ok(Reply::Welcome { session: who.id, nickname: who.name.clone() })
+        Outcome { result: Ok(Reply::Welcome { session: who.id, nickname: who.name.clone() }), afterwards }
     }
 
     pub(super) async fn login(
@@ -18,16 +30,26 @@ impl Chat {
         who: &mut Participant,
         nickname: Option<Nickname>,
         credential: Credential,
-    ) -> Result<Reply, Refusal> {
+    ) -> Outcome {
         if let (true, Some(name)) = (who.conduct.login_once, &who.name) {
-            return Err(Refusal::AlreadyLoggedIn(name.clone()));
+            return Outcome::refused(Refusal::AlreadyLoggedIn(name.clone()));
         }
-        match credential {
-            Credential::Token(token) => return self.login_by_token(who, nickname, &token).await,
-            Credential::Password(_) | Credential::PasswordOfAccount(_) => todo!(),
-            Credential::None => {}
+        let credential = match (credential, &nickname) {
+            (Credential::PasswordOfAccount(rest), Some(name)) => match self.credential_for(name, rest).await {
+                Ok(credential) => credential,
+                Err(refusal) => return Outcome::refused(refusal),
+            },
+            (credential, _) => credential,
+        };
+        match (credential, nickname) {
+            (Credential::Token(token), nickname) => self.login_by_token(who, nickname, &token).await,
+            (Credential::Password(password), Some(name)) => self.login_by_password(who, &name, password).await,
+            (_, Some(name)) => Outcome { result: self.login_by_name(who, name).await, afterwards: None },
+            (_, None) => Outcome::refused(Refusal::NicknameInvalid),
         }
-        let nickname = nickname.ok_or(Refusal::NicknameInvalid)?;
+    }
+
+    async fn login_by_name(&self, who: &mut Participant, nickname: Nickname) -> Result<Reply, Refusal> {
         if who.holds_name && who.name.as_ref() == Some(&nickname) {
             return Ok(Reply::LoggedIn { nickname });
         }
@@ -48,39 +70,37 @@ impl Chat {
         Ok(Reply::LoggedIn { nickname })
     }
 
-    async fn login_by_token(
-        &self,
-        who: &mut Participant,
-        nickname: Option<Nickname>,
-        token: &str,
-    ) -> Result<Reply, Refusal> {
+    async fn login_by_token(&self, who: &mut Participant, nickname: Option<Nickname>, token: &str) -> Outcome {
         let verified = self.tokens.as_ref().and_then(|tokens| tokens.verify(token).ok());
-        let login = verified.ok_or(Refusal::TokenInvalid)?;
-        if nickname.is_some_and(|nickname| nickname != login.account) {
-            return Err(Refusal::TokenInvalid);
+        let fits = |login: &Login| nickname.as_ref().is_none_or(|nickname| *nickname == login.account);
+        match verified.filter(fits) {
+            Some(login) => self.sign_in(who, login).await,
+            None => Outcome::refused(Refusal::TokenInvalid),
         }
-        self.sign_in(who, login).await
     }
 
-    /// Makes the session one of an account; what other session bears the account's name is ended.
-    ///
-    /// # Errors
-    /// [`Refusal::TokenInvalid`] when the login was revoked, [`Refusal::AlreadyLoggedIn`] when the session is one of another
-    /// account.
-    pub async fn sign_in(&self, who: &mut Participant, login: Login) -> Result<Reply, Refusal> {
-        let nickname = login.account.clone();
+    /// Makes the session one of an account, by a login that a token tells of; what other session bears the account's name is
+    /// ended. Refused with [`Refusal::TokenInvalid`] when the login was revoked, with [`Refusal::AlreadyLoggedIn`] when the
+    /// session is one of another account.
+    pub async fn sign_in(&self, who: &mut Participant, login: Login) -> Outcome {
         match who.account() {
-            Some(account) if *account == nickname => return Ok(Reply::LoggedIn { nickname }),
-            Some(account) => return Err(Refusal::AlreadyLoggedIn(account.clone())),
-            None => {}
+            Some(account) if *account == login.account => {
+                Outcome { result: Ok(Reply::LoggedIn { nickname: login.account }), afterwards: None }
+            }
+            Some(account) => Outcome::refused(Refusal::AlreadyLoggedIn(account.clone())),
+            None => self.begin_login(who, login, Proof::Token).await,
         }
+    }
+
+    pub(super) async fn begin_login(&self, who: &mut Participant, login: Login, proof: Proof) -> Outcome {
+        let nickname = login.account.clone();
         // Known as one of the login before it is asked whether that stands: a revocation meanwhile finds it.
         self.sessions.set_login(who.id, Some(login.clone()));
-        let from = match self.claim_own(who, &login).await {
+        let from = match self.claim_own(who, &login, proof).await {
             Ok(from) => from,
             Err(refusal) => {
                 self.sessions.set_login(who.id, None);
-                return Err(refusal);
+                return Outcome::refused(refusal);
             }
         };
         let was_barred = self.is_barred(who);
@@ -92,12 +112,17 @@ impl Chat {
             self.supersede(older).await;
         }
         self.take_name(who, nickname.clone(), true).await;
-        Ok(Reply::LoggedIn { nickname })
+        let afterwards = Some(Settling::Arrival { was_there: from.is_some() });
+        Outcome { result: Ok(Reply::LoggedIn { nickname }), afterwards }
     }
 
     /// Claims an account's name, if its login stands; the session that it was taken from, if there was one.
-    async fn claim_own(&self, who: &Participant, login: &Login) -> Result<Option<SessionId>, Refusal> {
-        let stands = self.backend.directory.stands(login).await;
+    async fn claim_own(&self, who: &Participant, login: &Login, proof: Proof) -> Result<Option<SessionId>, Refusal> {
+        let stands = match proof {
+            Proof::Token => self.backend.directory.stands(login).await,
+            // Proven this very moment, unless it was changed meanwhile.
+            Proof::Password(hash) => self.has_password(&login.account, &hash).await,
+        };
         if !stands.map_err(|error| unavailable("login", &error))? {
             return Err(Refusal::TokenInvalid);
         }
@@ -164,11 +189,12 @@ impl Chat {
         Ok(())
     }
 
-    /// Frees a nickname; it stays noted until that is certain.
-    pub(super) async fn give_up_name(&self, who: &Participant, nickname: &Nickname) -> Result<(), Refusal> {
-        self.backend.presence.release(nickname, who.id).await.map_err(|error| unavailable("release", &error))?;
+    /// Frees a nickname; it stays noted until that is certain. `true` when the session held it.
+    pub(super) async fn give_up_name(&self, who: &Participant, nickname: &Nickname) -> Result<bool, Refusal> {
+        let released = self.backend.presence.release(nickname, who.id).await;
+        let held = released.map_err(|error| unavailable("release", &error))?;
         self.roster.forget_name(who, nickname);
-        Ok(())
+        Ok(held)
     }
 
     /// Has the rooms' member lists show the present nickname.

@@ -1,7 +1,9 @@
 //! A session as the service knows it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::correspondence::Correspondence;
 use crate::backend::Holder;
 use crate::chat::{Actor, Conduct, Login, Nickname, Refusal, RoomId, RoomRef, SessionId};
 use crate::hub::{LocalMember, Mailbox, WireFormat};
@@ -22,10 +24,16 @@ pub struct Participant {
     pub(super) asked: Vec<RoomId>,
     /// Events that this session caused and will see pass.
     pub(super) caused: u64,
+    /// Where its connection comes from.
+    pub(super) peer: IpAddr,
+    /// Rooms of its account could not be attended yet.
+    pub(super) owes_attendance: bool,
+    /// What its account was told here. Boxed, because most sessions are guests.
+    pub(super) correspondence: Option<Box<Correspondence>>,
 }
 
 impl Participant {
-    pub fn new(id: SessionId, mailbox: Arc<Mailbox>, conduct: Conduct) -> Self {
+    pub fn new(id: SessionId, mailbox: Arc<Mailbox>, conduct: Conduct, peer: IpAddr) -> Self {
         Self {
             id,
             mailbox,
@@ -36,6 +44,9 @@ impl Participant {
             rooms: Vec::new(),
             asked: Vec::new(),
             caused: 0,
+            peer: peer.to_canonical(),
+            owes_attendance: false,
+            correspondence: None,
         }
     }
 
@@ -57,8 +68,9 @@ impl Participant {
 
     /// The session as a member of rooms on this node.
     pub(super) fn member(&self, format: WireFormat) -> LocalMember {
-        let Self { id: session, conduct: Conduct { sees_own_leaving, .. }, .. } = *self;
-        LocalMember { session, mailbox: self.mailbox.clone(), format, sees_own_leaving }
+        let Self { id: session, conduct: Conduct { sees_own_leaving, sees_own_messages, .. }, .. } = *self;
+        let (mailbox, account) = (self.mailbox.clone(), self.account().cloned());
+        LocalMember { session, mailbox, format, account, sees_own_leaving, sees_own_messages }
     }
 
     /// The session as the bearer of its nickname.

@@ -1,8 +1,8 @@
 //! Passwords: hashed with Argon2id, off the async threads, a few at a time. A storm of them waits in a bounded queue, and
 //! chat goes on.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -34,6 +34,7 @@ pub struct Passwords {
     turns: Semaphore,
     waiting: AtomicUsize,
     waiting_max: usize,
+    decoy: OnceLock<String>,
     entropy: Entropy,
     metrics: Arc<Metrics>,
 }
@@ -54,6 +55,7 @@ impl Passwords {
             turns: Semaphore::new(at_once.max(1)),
             waiting: AtomicUsize::new(0),
             waiting_max: queue,
+            decoy: OnceLock::new(),
             entropy,
             metrics,
         })
@@ -73,6 +75,16 @@ impl Passwords {
     pub async fn fits(&self, password: String, hash: String) -> Result<bool, Refusal> {
         let hasher = self.hasher.clone();
         self.in_turn(move || hasher.verify_password(password.as_bytes(), hash.as_str()).is_ok()).await
+    }
+
+    /// The hash of a password that nobody knows: to be compared where there is none, so that it takes as long.
+    pub async fn decoy(&self) -> Result<String, Refusal> {
+        if let Some(decoy) = self.decoy.get() {
+            return Ok(decoy.clone());
+        }
+        let unknown = format!("{:032x}", self.entropy.bits());
+        let hash = self.hash(unknown).await?;
+        Ok(self.decoy.get_or_init(|| hash).clone())
     }
 
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {

@@ -1,10 +1,8 @@
-//! Messages: said in rooms, written to somebody, read again.
+//! Messages in rooms: said, and read again.
 
-use super::{Chat, Outcome, Participant, Settling, unavailable};
-use crate::backend::{Delivery, Publication, Published, Publisher};
-use crate::chat::{
-    Addressee, Event, EventKind, Notice, PrivateMessage, Refusal, Reply, RoomId, RoomRef, SessionId, TimeRange,
-};
+use super::{Chat, Participant, unavailable};
+use crate::backend::{Publication, Published, Publisher};
+use crate::chat::{Event, EventKind, Nickname, Refusal, Reply, RoomId, RoomRef, TimeRange};
 use crate::telemetry::traces::PublishSpan;
 
 impl Chat {
@@ -51,57 +49,8 @@ impl Chat {
         Refusal::Unavailable
     }
 
-    fn check_length(&self, text: &str) -> Result<(), Refusal> {
+    pub(super) fn check_length(&self, text: &str) -> Result<(), Refusal> {
         if text.len() > self.limits.text_bytes { Err(Refusal::TextTooLong) } else { Ok(()) }
-    }
-
-    /// Answered with success once it is in the mailbox of a live session; what one writes to oneself comes after the answer.
-    pub(super) async fn send_private(&self, who: &Participant, to: Addressee, target: String, text: String) -> Outcome {
-        let (id, time_us) = match self.numbers.message().await {
-            Ok(id) => (id, self.clock.unix_us()),
-            Err(refusal) => return Outcome::refused(refusal),
-        };
-        let message = PrivateMessage { from: who.actor(), target, text };
-        let notice = Notice::Private { message: message.clone(), id, time_us };
-        let result = self.hand_over(who, to, &message.text, &notice).await;
-        let to_self = result.as_ref().is_ok_and(|session| *session == who.id);
-        let afterwards = to_self.then_some(Settling::OwnNotice(notice));
-        Outcome { result: result.map(|_| Reply::SentPrivately { message, to_self, id, time_us }), afterwards }
-    }
-
-    async fn hand_over(
-        &self,
-        who: &Participant,
-        to: Addressee,
-        text: &str,
-        notice: &Notice,
-    ) -> Result<SessionId, Refusal> {
-        self.check_length(text)?;
-        let session = self.session_of(&to).await?;
-        if session == who.id {
-            self.metrics.private_messages_total.inc();
-            return Ok(session);
-        }
-        let delivered = self.backend.post.deliver(session, notice).await;
-        match (delivered.map_err(|error| unavailable("private message", &error))?, to) {
-            (Delivery::Done, _) => {}
-            // Somebody holds the name on a node that does not hear: it will come back, or be swept.
-            (Delivery::NoNode, Addressee::Nickname(_)) => return Err(Refusal::Unavailable),
-            (Delivery::NoNode | Delivery::NoSession, _) => return Err(Refusal::UserNotFound),
-        }
-        self.metrics.private_messages_total.inc();
-        Ok(session)
-    }
-
-    async fn session_of(&self, to: &Addressee) -> Result<SessionId, Refusal> {
-        match to {
-            Addressee::Session(session) => Ok(*session),
-            Addressee::Nickname(name) => {
-                let holder = self.backend.presence.holder(name).await;
-                let holder = holder.map_err(|error| unavailable("holder", &error))?;
-                holder.map(|holder| holder.session).ok_or(Refusal::UserNotFound)
-            }
-        }
     }
 
     pub(super) async fn history(&self, who: &Participant, room: RoomRef, range: TimeRange) -> Result<Reply, Refusal> {
@@ -109,6 +58,12 @@ impl Chat {
         let records = self.backend.broker.history(&room).await;
         let mut records = records.map_err(|error| unavailable("history", &error))?;
         records.retain(|envelope| range.contains(envelope.time_us));
+        let gone = self.gone_authors(&records).await.map_err(|error| unavailable("history", &error))?;
+        for envelope in &mut records {
+            if gone.is_gone(envelope) {
+                envelope.event.actor.nickname = Some(Nickname::deleted());
+            }
+        }
         Ok(Reply::History { room, records })
     }
 }

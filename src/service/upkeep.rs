@@ -5,7 +5,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::roster::{Debt, Standing};
 use super::{CALLS_AT_ONCE, Chat, Participant};
 use crate::backend::{BackendError, Claimant, Claimed, Entry, Holder};
-use crate::chat::{CloseReason, Login, Revocation, RoomId};
+use crate::chat::{CloseReason, Login, News, Revocation, RoomId};
 
 impl Chat {
     /// The session is over: its rooms are left and its nickname is freed, now or as soon as the backend can.
@@ -13,6 +13,10 @@ impl Chat {
         self.sessions.unseat(who.id);
         if who.conduct.in_lobby {
             self.hub.remove(&RoomId::lobby(), who.id);
+        }
+        if who.conduct.enrols {
+            // Its account stays a member; only nobody hears the rooms any more.
+            who.rooms.iter().for_each(|room| self.hub.remove(room, who.id));
         }
         // A thousand that vanish together take turns here instead of timing out behind one another.
         let _turn = self.departures.acquire().await;
@@ -24,8 +28,10 @@ impl Chat {
             }
         }
         for nickname in noted.names {
-            if self.give_up_name(&who, &nickname).await.is_err() {
-                self.roster.owe(Debt::Release { nickname, session: who.id });
+            match self.give_up_name(&who, &nickname).await {
+                Ok(true) if who.account() == Some(&nickname) => self.spread(&nickname, News::Offline).await,
+                Ok(_) => {}
+                Err(_) => self.roster.owe(Debt::Release { nickname, session: who.id }),
             }
         }
         self.roster.strike(&who);

@@ -7,6 +7,7 @@ mod lifecycle;
 mod reader;
 mod writer;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub struct Opening {
     /// The login that the client brought. Boxed, because most are guests.
     pub login: Option<Box<Login>>,
     pub framing: FramingKind,
+    /// Where the connection comes from.
+    pub peer: IpAddr,
     /// `tcp` or `websocket`, for metrics.
     pub transport: &'static str,
 }

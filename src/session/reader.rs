@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Opening, SessionLimits, Shared};
-use crate::chat::{CloseReason, Command, Fault, Login, Notice, Refusal, Reply, RoomId, SessionId, TokenBucket};
-use crate::hub::{Call, Mailbox, WireFormat};
-use crate::service::{Participant, Settling};
+use crate::chat::{CloseReason, Command, Fault, Login, Notice, Refusal, Reply, SessionId, TokenBucket};
+use crate::hub::{Call, Mailbox, PutOut, WireFormat};
+use crate::service::{LOOK_EVERY, Participant, Settling};
 use crate::telemetry::Metrics;
 use crate::wire::{
     Dialect, DialectKind, Frame, FramingError, FramingKind, Inbound, Needs, Request, Tag, close_frame, detect, frame,
@@ -41,6 +42,7 @@ pub(super) async fn run(
         framing: opening.framing,
         extended: opening.extended,
         login: opening.login,
+        peer: opening.peer,
         mailbox: mailbox.clone(),
         id,
         shared,
@@ -74,6 +76,7 @@ struct Reader<'a> {
     extended: bool,
     /// Brought along and not used yet.
     login: Option<Box<Login>>,
+    peer: IpAddr,
     mailbox: Arc<Mailbox>,
     id: SessionId,
     shared: &'a Shared,
@@ -102,7 +105,7 @@ impl Reader<'_> {
         let speaking = self.speaking.insert(Speaking {
             dialect,
             kind,
-            who: Participant::new(self.id, self.mailbox.clone(), dialect.rules().conduct),
+            who: Participant::new(self.id, self.mailbox.clone(), dialect.rules().conduct, self.peer),
             messages: TokenBucket::new(messages_per_second, message_burst, now_ms),
             joins: TokenBucket::new(joins_per_second, join_burst, now_ms),
             strikes: 0,
@@ -110,7 +113,11 @@ impl Reader<'_> {
         let chat = &self.shared.chat;
         chat.arrive(&speaking.who, WireFormat { form: dialect.form(), framing: self.framing }).await;
         let Some(login) = self.login.take() else { return Ok(()) };
-        match chat.sign_in(&mut speaking.who, *login).await {
+        let outcome = chat.sign_in(&mut speaking.who, *login).await;
+        if let Some(afterwards) = outcome.afterwards {
+            chat.settle(&mut speaking.who, afterwards).await;
+        }
+        match outcome.result {
             Ok(_) => Ok(()),
             Err(Refusal::TokenInvalid) => Err(CloseReason::LoggedOut),
             Err(_) => Err(CloseReason::LoginUnavailable),
@@ -126,10 +133,11 @@ impl Reader<'_> {
     }
 
     /// Rooms that the session was put out of: it is told so, in its own words for that.
-    async fn heed_put_out(&mut self, rooms: Vec<RoomId>) {
+    async fn heed_put_out(&mut self, rooms: Vec<PutOut>) {
         let Some(speaking) = &mut self.speaking else { return };
         let format = WireFormat { form: speaking.dialect.form(), framing: self.framing };
-        for room in self.shared.chat.heed_put_out(&mut speaking.who, rooms).await {
+        let out = self.shared.chat.heed_put_out(&mut speaking.who, rooms).await;
+        for PutOut { room, .. } in out.into_iter().filter(|out| !out.shown) {
             let notice = Notice::PutOut { room, own_name: speaking.who.name().cloned() };
             if let Some(bytes) = format.tell(&notice) {
                 self.mailbox.notice(bytes);
@@ -142,6 +150,7 @@ impl Reader<'_> {
         drop(early);
         let lifecycle = &self.shared.lifecycle;
         let mut keepalive = Keepalive::new(self.framing, self.shared.limits.keepalive);
+        let mut next_look = tokio_now() + LOOK_EVERY;
         loop {
             if let Err(reason) = self.take_messages().await {
                 return reason;
@@ -152,16 +161,43 @@ impl Reader<'_> {
                 call = self.mailbox.until_called() => match call {
                     Call::Close(reason) => return reason,
                     Call::PutOut(rooms) => self.heed_put_out(rooms).await,
+                    Call::Mail => self.tell_mail().await,
                 },
+                () = sleep_until(next_look), if self.must_look() => {
+                    self.look().await;
+                    next_look = tokio_now() + LOOK_EVERY;
+                }
                 read = read_some(socket, &mut self.inbound) => match read {
                     Ok(0) | Err(_) => return CloseReason::PeerGone,
-                    Ok(_) => keepalive.heard(),
+                    Ok(count) => {
+                        self.shared.metrics.bytes_in_total.inc_by(count as u64);
+                        keepalive.heard();
+                    }
                 },
                 due = keepalive.due() => match due {
                     Due::Ping(ping) => self.mailbox.reply(ping),
                     Due::Silent => return CloseReason::Silent,
                 },
             }
+        }
+    }
+
+    async fn tell_mail(&mut self) {
+        if let Some(speaking) = &mut self.speaking {
+            self.shared.chat.attend_the_rest(&mut speaking.who).await;
+            self.shared.chat.tell_mail(&mut speaking.who).await;
+        }
+    }
+
+    fn must_look(&self) -> bool {
+        self.speaking.as_ref().is_some_and(|speaking| self.shared.chat.must_look(&speaking.who))
+    }
+
+    /// Every now and then, for sessions of accounts: what was told for sure is forgotten, what could not be attended is.
+    async fn look(&mut self) {
+        if let Some(speaking) = &mut self.speaking {
+            self.shared.chat.attend_the_rest(&mut speaking.who).await;
+            self.shared.chat.look_at_told(&mut speaking.who).await;
         }
     }
 
@@ -302,8 +338,7 @@ impl Speaking {
         shared: &Shared,
     ) -> (Result<Reply, Refusal>, Option<Settling>) {
         let now_ms = shared.clock.now_ms();
-        let is_heavy = matches!(command, Ok(Command::Join { .. } | Command::Create { .. } | Command::Change { .. }));
-        let bucket = if is_heavy { &mut self.joins } else { &mut self.messages };
+        let bucket = if command.as_ref().is_ok_and(Command::is_heavy) { &mut self.joins } else { &mut self.messages };
         if !bucket.take(now_ms) {
             return (Err(Refusal::TooManyRequests), None);
         }

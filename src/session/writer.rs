@@ -17,7 +17,12 @@ pub(super) async fn run(socket: &mut (impl AsyncWrite + Unpin), mailbox: &Mailbo
     while let Outgoing::Batch(batch) = mailbox.outgoing().await {
         let bytes = coalesced(batch);
         shared.metrics.write_calls_total.inc();
-        if let Err(reason) = write(socket, &bytes, mailbox, shared).await {
+        let written = write(socket, &bytes, mailbox, shared).await;
+        if written.is_ok() {
+            mailbox.wrote(bytes.len());
+            shared.metrics.bytes_out_total.inc_by(bytes.len() as u64);
+        }
+        if let Err(reason) = written {
             mailbox.close(reason);
             // Nobody will read it; waiting for the end keeps the two sides in step.
             mailbox.finish([]);

@@ -85,12 +85,17 @@ metrics! {
     tls_renewals_total: IntCounterVec "crosstalk_tls_renewals_total" ["outcome"] [] "Changed certificate files read again, by outcome.";
     closes_total: IntCounterVec "crosstalk_closes_total" ["reason"] [] "Sessions ended, by reason.";
     requests_total: IntCounterVec "crosstalk_requests_total" ["dialect"] [] "Requests read from clients, refused ones included.";
+    bytes_in_total: IntCounter "crosstalk_bytes_in_total" [] [] "Bytes read from client connections, after TLS.";
+    bytes_out_total: IntCounter "crosstalk_bytes_out_total" [] [] "Bytes written to client connections, before TLS.";
     refusals_total: IntCounterVec "crosstalk_refusals_total" ["refusal"] [] "Requests refused, by refusal.";
     logins_total: IntCounter "crosstalk_logins_total" [] [] "Nicknames claimed.";
     auth_total: IntCounterVec "crosstalk_auth_total" ["outcome"] [] "Steps of logging in with a provider or a token, by how they ended.";
     joins_total: IntCounter "crosstalk_joins_total" [] [] "Rooms joined.";
     publishes_total: IntCounter "crosstalk_publishes_total" [] [] "Messages accepted by the broker and acknowledged.";
     private_messages_total: IntCounter "crosstalk_private_messages_total" [] [] "Private messages put into their receiver's mailbox and acknowledged.";
+    pushes_total: IntCounter "crosstalk_pushes_total" [] [] "Pushes put into the inboxes of accounts.";
+    mail_total: IntCounter "crosstalk_mail_total" [] [] "Pushes told from the inboxes of accounts; one may be told twice.";
+    news_total: IntCounter "crosstalk_news_total" [] [] "News of accounts told to sessions of those who know them.";
     password_queue: IntGauge "crosstalk_password_queue" [] [] "Passwords being hashed or waiting for their turn.";
     publish_seconds: Histogram "crosstalk_publish_seconds" [] [LATENCY_SECONDS] "Time from a message's request to the broker's acceptance, in seconds.";
     events_total: IntCounter "crosstalk_events_total" [] [] "Room events heard from the broker.";

@@ -48,6 +48,13 @@ impl Admission {
     }
 }
 
+impl Admitted {
+    /// Where the connection comes from.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
 impl Drop for Admitted {
     fn drop(&mut self) {
         let mut open = self.admission.open.lock();

@@ -108,13 +108,14 @@ pub async fn serve_raw(
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let opening = Opening { dialect, extended: false, login: None, framing, transport: "tcp" };
     listener
         .accept_each(stop, |stream, peer| {
             let lifecycle = shared.lifecycle.clone();
             match admission.admit(peer.ip()) {
                 Some(admitted) => {
-                    let (shared, opening, door) = (shared.clone(), opening.clone(), door.clone());
+                    let (shared, door) = (shared.clone(), door.clone());
+                    let opening =
+                        Opening { dialect, extended: false, login: None, framing, peer: peer.ip(), transport: "tcp" };
                     lifecycle.spawn(async move {
                         if let Some(stream) = door.pass(stream, Inside::Raw).await {
                             session::run(stream, Bytes::new(), opening, shared).await;

@@ -1,5 +1,6 @@
 //! The WebSocket handshake (RFC 6455, section 4.2): checks the request, answers it, and hands the raw socket to a session.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -35,8 +36,10 @@ pub fn upgrade(mut request: Request, wanted: Wanted, shared: Arc<Shared>) -> Res
         return refused(StatusCode::UPGRADE_REQUIRED, "This connection cannot become a WebSocket");
     };
     let admitted = request.extensions_mut().remove::<Arc<Admitted>>();
+    // Without a place there is no connection; the listener sees to that.
+    let peer = admitted.as_ref().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |admitted| admitted.address());
     let Wanted { dialect, extended, login } = wanted;
-    let opening = Opening { dialect, extended, login, framing: FramingKind::WebSocket, transport: "websocket" };
+    let opening = Opening { dialect, extended, login, framing: FramingKind::WebSocket, peer, transport: "websocket" };
     let lifecycle = shared.lifecycle.clone();
     lifecycle.spawn(async move {
         match upgraded.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<Stream>>) {

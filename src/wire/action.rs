@@ -270,10 +270,10 @@ fn error_text(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::LoginWrong => "Wrong nickname or password",
         Refusal::TooManyAttempts => "Too many wrong attempts, try again later",
         Refusal::TooManyRooms => "Too many rooms",
-        // Of requests that this dialect has no words for.
-        other => return Cow::Owned(other.to_string()),
         Refusal::TooManyRequests | Refusal::TooMany => "Too many requests",
         Refusal::Unavailable => "Service is unavailable, try again",
+        // Of requests that this dialect has no words for.
+        other => return Cow::Owned(other.to_string()),
     })
 }
 

@@ -82,6 +82,11 @@ impl Keys {
         format!("{}rooms", self.prefix)
     }
 
+    /// String: the last number that was handed out for messages and requests.
+    pub fn numbers(&self) -> String {
+        format!("{}numbers", self.prefix)
+    }
+
     /// Channel of a room's live traffic.
     pub fn room_channel(&self, room: &RoomId) -> String {
         format!("{}ch:{{{room}}}", self.prefix)

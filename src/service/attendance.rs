@@ -1,0 +1,170 @@
+//! Sessions that stand for their account: they hear every room of which it is a member, and first what it missed there.
+//!
+//! Who is a member, the room knows; the account's own list may name a room too many. What the account has been told is noted
+//! as a position in the room's stream, so that nothing is kept twice.
+
+use super::{Chat, Participant};
+use crate::backend::{BackendError, CatchUp, Enrolment};
+use crate::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, Position, RoomId};
+use crate::hub::LocalMember;
+
+/// Before everything.
+pub(super) const NOWHERE: Position = Position { epoch: Epoch::NONE, offset: 0 };
+
+impl Chat {
+    /// The session is one of an account from now on: it is told what waits for it, and hears the account's rooms.
+    pub async fn attend(&self, who: &mut Participant) {
+        if let Err(error) = self.attend_rooms(who).await {
+            // What is not attended is attended at the next look.
+            tracing::debug!(%error, session = %who.id, "the account's rooms are not all heard yet");
+            who.owes_attendance = true;
+        }
+        self.tell_mail(who).await;
+    }
+
+    /// Attends what could not be attended when the backend was away.
+    pub async fn attend_the_rest(&self, who: &mut Participant) {
+        if std::mem::take(&mut who.owes_attendance) && self.attend_rooms(who).await.is_err() {
+            who.owes_attendance = true;
+        }
+    }
+
+    async fn attend_rooms(&self, who: &mut Participant) -> Result<(), BackendError> {
+        let Some(account) = who.account().cloned().filter(|_| who.conduct.enrols) else { return Ok(()) };
+        for enrolment in self.backend.members.enrolments(&account).await? {
+            if who.rooms.contains(&enrolment.room) {
+                continue;
+            }
+            if enrolment.is_member {
+                self.attend_room(who, &account, &enrolment.room, enrolment.told).await?;
+            } else {
+                self.part_from(who, &account, enrolment).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The account has become a member by somebody's decision.
+    pub(super) async fn attend_new(&self, who: &mut Participant, room: &RoomId) {
+        if who.rooms.contains(room) {
+            return;
+        }
+        // The list says from where on.
+        if let Err(error) = self.attend_rooms(who).await {
+            tracing::debug!(%error, session = %who.id, "a new room is not heard yet");
+            who.owes_attendance = true;
+        }
+    }
+
+    /// The session's account has created a room, whose stream stood there before.
+    pub(super) async fn attend_own(&self, who: &mut Participant, owner: &Nickname, room: &RoomId, before: Position) {
+        let attended = async {
+            if before != NOWHERE {
+                self.backend.members.told(owner, &[(room.clone(), before)]).await?;
+            }
+            self.attend_room(who, owner, room, Some(before)).await
+        };
+        if let Err(error) = attended.await {
+            tracing::debug!(%error, %room, "an own room is not heard yet");
+            who.owes_attendance = true;
+        }
+    }
+
+    /// Has the session hear a room of its account: what it missed since `told`, then all that comes, without a hole between.
+    pub(super) async fn attend_room(
+        &self,
+        who: &mut Participant,
+        account: &Nickname,
+        room: &RoomId,
+        told: Option<Position>,
+    ) -> Result<(), BackendError> {
+        let Some(format) = self.sessions.format(who.id) else { return Ok(()) };
+        if let Some(ready) = self.hub.wait(room, who.member(format)).ready {
+            if !ready.await.unwrap_or(false) {
+                self.hub.remove(room, who.id);
+                return Err(BackendError::Unavailable("the room's traffic cannot be had".into()));
+            }
+            self.hub.confirm(room);
+        }
+        let mut missed = Missed { member: who.member(format), account, room, is_in: told.is_some() };
+        let mut from = told.unwrap_or(NOWHERE);
+        loop {
+            let read = match self.backend.broker.catch_up(room, from).await {
+                Ok(read) => read,
+                Err(error) => {
+                    self.hub.remove(room, who.id);
+                    return Err(error);
+                }
+            };
+            from = newest(&read, from);
+            if !missed.tell(&read.missed).await {
+                // The session is ending.
+                self.hub.remove(room, who.id);
+                return Ok(());
+            }
+            if self.hub.activate(room, who.id, from) {
+                break;
+            }
+        }
+        who.rooms.push(room.clone());
+        Ok(())
+    }
+
+    /// The account is no member any more: it is told how that came, as far as that is still known, and the room is forgotten.
+    async fn part_from(&self, who: &Participant, account: &Nickname, enrolment: Enrolment) -> Result<(), BackendError> {
+        let Some(format) = self.sessions.format(who.id) else { return Ok(()) };
+        let Enrolment { room, told, .. } = enrolment;
+        if let Some(told) = told {
+            let read = self.backend.broker.catch_up(&room, told).await?;
+            let mut missed = Missed { member: who.member(format), account, room: &room, is_in: true };
+            missed.tell(&read.missed).await;
+            if missed.is_in {
+                let left = Event::new(Actor::account(account.clone()), EventKind::Left);
+                let envelope = Envelope { position: newest(&read, told), time_us: self.clock.unix_us(), event: left };
+                missed.member.tell(&room, &envelope);
+            }
+        }
+        self.backend.members.forget_enrolment(account, &room).await
+    }
+}
+
+/// Where a stream was read up to.
+pub(super) fn newest(read: &CatchUp, from: Position) -> Position {
+    let last = read.missed.last().map(|envelope| envelope.position);
+    let skipped = read.skipped_to.map(|(epoch, offset)| Position { epoch, offset });
+    last.or(skipped).unwrap_or(from)
+}
+
+/// Tells a session what its account missed in a room: that which happened while the account was a member.
+struct Missed<'a> {
+    member: LocalMember,
+    account: &'a Nickname,
+    room: &'a RoomId,
+    /// It was a member when the next event happened.
+    is_in: bool,
+}
+
+impl Missed<'_> {
+    /// `false` when the session ended meanwhile.
+    async fn tell(&mut self, events: &[Envelope]) -> bool {
+        for envelope in events {
+            let ours = |actor: &Actor| actor.nickname.as_ref() == Some(self.account);
+            let (mut comes, mut goes) = (false, false);
+            match &envelope.event.kind {
+                EventKind::Joined => comes = ours(&envelope.event.actor),
+                EventKind::Left => goes = ours(&envelope.event.actor),
+                EventKind::Removed { who } => goes = ours(who),
+                EventKind::Destroyed { room } => goes = room == self.room,
+                _ => {}
+            }
+            if self.is_in || comes {
+                if !self.member.mailbox.until_roomy().await {
+                    return false;
+                }
+                self.member.tell(self.room, envelope);
+            }
+            self.is_in = (self.is_in || comes) && !goes;
+        }
+        true
+    }
+}

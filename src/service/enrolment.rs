@@ -1,0 +1,139 @@
+//! Accounts as members of rooms: they come, go, are put out and hand rooms over.
+
+use super::keeping::done;
+use super::membership::Refused;
+use super::{Chat, Outcome, Participant, unavailable};
+use crate::backend::{Entered, Resigned};
+use crate::chat::{Actor, EventKind, Nickname, Refusal, Reply, RoomId, RoomView, SessionId};
+use crate::hub::WireFormat;
+
+impl Chat {
+    /// Makes the session's account a member of a room.
+    pub(super) async fn enrol(
+        &self,
+        who: &mut Participant,
+        room: RoomId,
+        password: Option<String>,
+        format: WireFormat,
+    ) -> Result<Reply, Outcome> {
+        let entered = self.enter_for_good(who, &room, password, format).await.map_err(Outcome::refused)?;
+        let Entered { position, members, repeated } = match entered {
+            Ok(entered) => entered,
+            Err(refused) => return Err(refused.outcome(who, room)),
+        };
+        if repeated {
+            return Err(Outcome::refused(Refusal::AlreadyJoined));
+        }
+        self.metrics.joins_total.inc();
+        Ok(Reply::Joined { room, position, members })
+    }
+
+    /// First hear the room, then become a member: nothing after the join can be missed.
+    async fn enter_for_good(
+        &self,
+        who: &mut Participant,
+        room: &RoomId,
+        password: Option<String>,
+        format: WireFormat,
+    ) -> Result<Result<Entered, Refused>, Refusal> {
+        let attends = who.rooms.contains(room);
+        if !attends && let Some(ready) = self.hub.enter(room, who.member(format)).ready {
+            if !ready.await.unwrap_or(false) {
+                self.hub.remove(room, who.id);
+                return Err(Refusal::Unavailable);
+            }
+            self.hub.confirm(room);
+        }
+        let entered = self.enter_with(who, room, password, true).await;
+        match &entered {
+            _ if attends => {}
+            Ok(Ok(entered)) if !entered.repeated => {
+                self.hub.entered(room, who.id, entered.position, false);
+                who.rooms.push(room.clone());
+            }
+            // It was a member and does not hear the room yet.
+            Ok(Ok(_)) => {
+                self.hub.remove(room, who.id);
+                self.attend_new(who, room).await;
+            }
+            // After an unknown end it may be a member: then its next look at the list finds that.
+            _ => {
+                self.hub.remove(room, who.id);
+                who.owes_attendance |= entered.is_err();
+            }
+        }
+        entered
+    }
+
+    /// Ends the account's membership; what came before is told, and the leaving itself is the answer.
+    pub(super) async fn resign(&self, who: &mut Participant, room: RoomId) -> Result<Reply, Refusal> {
+        let resigned = self.backend.members.resign(&room, &who.actor(), false).await;
+        done("resign", resigned)?;
+        self.stop_attending(who, &room).await;
+        Ok(Reply::Left { room })
+    }
+
+    /// The session hears a room no more, and the account's list is without it.
+    pub(super) async fn stop_attending(&self, who: &mut Participant, room: &RoomId) {
+        self.hub.remove(room, who.id);
+        who.rooms.retain(|other| other != room);
+        if let Some(correspondence) = &mut who.correspondence {
+            correspondence.forget_room(room);
+        }
+        if let Some(account) = who.account()
+            && let Err(error) = self.backend.members.forget_enrolment(account, room).await
+        {
+            // The next login finds it.
+            tracing::debug!(%error, %room, "a room stays in an account's list");
+        }
+    }
+
+    /// Puts somebody out of a room: an account, a guest who is there, or both under one name.
+    pub(super) async fn remove(&self, who: &Participant, room: RoomId, subject: &Nickname) -> Result<Reply, Refusal> {
+        let holder = self.backend.presence.holder(subject).await.map_err(|error| unavailable("holder", &error))?;
+        let session = holder.map(|holder| holder.session);
+        let out =
+            Actor { session: session.unwrap_or_else(|| SessionId::from_u128(0)), nickname: Some(subject.clone()) };
+        let user = self.backend.users.user(subject).await.map_err(|error| unavailable("user", &error))?;
+        self.view(&room).await?;
+        if session.is_none() && user.is_none() {
+            return Err(Refusal::UserNotFound);
+        }
+        done("remove", self.backend.members.remove(&room, &who.actor(), &out).await).map(|()| Reply::Done)
+    }
+
+    /// Makes another member the owner.
+    pub(super) async fn hand_over(&self, who: &Participant, room: RoomId, to: &Nickname) -> Result<Reply, Refusal> {
+        self.view(&room).await?;
+        self.must_exist(to).await?;
+        done("hand over", self.backend.members.hand_over(&room, &who.actor(), to).await).map(|()| Reply::Done)
+    }
+
+    /// A kept room.
+    pub(super) async fn view(&self, room: &RoomId) -> Result<RoomView, Refusal> {
+        let view = self.backend.rooms.view(room).await.map_err(|error| unavailable("view", &error))?;
+        view.ok_or(Refusal::RoomNotFound)
+    }
+
+    /// Ends all memberships of an account that is being deleted; the rooms that went with it are announced.
+    pub(super) async fn resign_from_all(&self, who: &Participant, account: &Nickname) -> Result<(), Refusal> {
+        let enrolments = self.backend.members.enrolments(account).await;
+        for enrolment in enrolments.map_err(|error| unavailable("enrolments", &error))? {
+            let (room, actor) = (enrolment.room, who.actor());
+            let resigned = self.backend.members.resign(&room, &actor, true).await;
+            if let Ok(Resigned::Destroyed) = resigned.map_err(|error| unavailable("resign", &error))? {
+                self.announce(actor, EventKind::Destroyed { room }).await;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn members(&self, room: RoomId, skip: usize, limit: usize) -> Result<Reply, Refusal> {
+        // One more than asked for tells whether there are more.
+        let members = self.backend.members.roll(&room, skip, limit + 1).await;
+        let mut members = members.map_err(|error| unavailable("members", &error))?.ok_or(Refusal::RoomNotFound)?;
+        let more = members.len() > limit;
+        members.truncate(limit);
+        Ok(Reply::Members { members, more })
+    }
+}

@@ -1,0 +1,141 @@
+//! Reading again what was said: by message numbers, in pages, forwards and backwards.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{CALLS_AT_ONCE, Chat, Participant, unavailable};
+use crate::backend::BackendError;
+use crate::chat::{Envelope, EventKind, From, Nickname, Refusal, Reply, RoomId, Source, Told};
+
+impl Chat {
+    /// A page of messages from what is kept.
+    pub(super) async fn receive(
+        &self,
+        who: &Participant,
+        source: Source,
+        from: From,
+        limit: usize,
+    ) -> Result<Reply, Refusal> {
+        let account = who.account().ok_or(Refusal::LoginRequired)?;
+        let sources = match source {
+            Source::Room(room) if who.rooms.contains(&room) => vec![Source::Room(room)],
+            Source::Room(room) => return Err(self.why_not_in(&room, Refusal::NotMember).await),
+            Source::Talk(other) => {
+                self.must_exist(&other).await?;
+                vec![Source::Talk(other)]
+            }
+            Source::Everywhere => self.everywhere(who, account).await?,
+        };
+        let read = stream::iter(sources).map(|source| self.said_in(account, source)).buffered(CALLS_AT_ONCE);
+        let said: Result<Vec<Vec<Told>>, BackendError> = read.try_collect().await;
+        let mut messages = said.map_err(|error| unavailable("receive", &error))?.concat();
+        messages.sort_by_key(|message| message.time_us);
+        let (messages, more) = page(messages, from, limit);
+        Ok(Reply::Messages { messages, more })
+    }
+
+    async fn everywhere(&self, who: &Participant, account: &Nickname) -> Result<Vec<Source>, Refusal> {
+        let friends = self.backend.friends.friends(account).await.map_err(|error| unavailable("friends", &error))?;
+        let rooms = who.rooms.iter().cloned().map(Source::Room);
+        Ok(rooms.chain(friends.into_iter().map(Source::Talk)).collect())
+    }
+
+    /// Everything kept of one room or talk, oldest first.
+    async fn said_in(&self, account: &Nickname, source: Source) -> Result<Vec<Told>, BackendError> {
+        let room = match &source {
+            Source::Room(room) => room.clone(),
+            Source::Talk(other) => RoomId::talk(account, other),
+            Source::Everywhere => return Ok(Vec::new()),
+        };
+        let history = self.backend.broker.history(&room).await?;
+        let gone = self.gone_authors(&history).await?;
+        let told = |envelope: Envelope| {
+            let sender = (!gone.is_gone(&envelope)).then(|| envelope.event.actor.identifier());
+            match envelope.event.kind {
+                EventKind::Message { id, text } => {
+                    Some(Told { id, time_us: envelope.time_us, sender, source: source.clone(), text })
+                }
+                _ => None,
+            }
+        };
+        Ok(history.into_iter().filter_map(told).collect())
+    }
+
+    /// Which authors of these events have deleted their accounts since.
+    pub(super) async fn gone_authors(&self, events: &[Envelope]) -> Result<Gone, BackendError> {
+        let mut authors: Vec<_> = events.iter().filter_map(|event| event.event.actor.nickname.clone()).collect();
+        authors.sort_unstable();
+        authors.dedup();
+        let deletions = self.backend.users.deletions(&authors).await?;
+        let gone = authors.into_iter().zip(deletions).filter_map(|(author, deleted)| Some((author, deleted?)));
+        Ok(Gone(gone.collect()))
+    }
+}
+
+/// Deleted authors, with when they went.
+pub(super) struct Gone(HashMap<Nickname, i64>);
+
+impl Gone {
+    pub fn is_gone(&self, envelope: &Envelope) -> bool {
+        let deleted_us = envelope.event.actor.nickname.as_ref().and_then(|author| self.0.get(author));
+        deleted_us.is_some_and(|deleted_us| envelope.time_us <= *deleted_us)
+    }
+}
+
+/// The page that begins at `from`, and whether there are more beyond it. A message that is kept no longer begins nothing:
+/// after it comes everything, before it nothing.
+fn page(mut messages: Vec<Told>, from: From, limit: usize) -> (Vec<Told>, bool) {
+    let place = |id| messages.iter().position(|message| message.id == id);
+    let forwards = match from {
+        From::End => false,
+        From::After(id) => {
+            let begin = place(id).map_or(0, |place| place + 1);
+            messages.drain(..begin);
+            true
+        }
+        From::Before(id) => {
+            messages.truncate(place(id).unwrap_or(0));
+            false
+        }
+    };
+    let more = messages.len() > limit;
+    if forwards {
+        messages.truncate(limit);
+    } else {
+        messages.drain(..messages.len().saturating_sub(limit));
+    }
+    (messages, more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::MessageId;
+
+    fn ids(from: From, limit: usize) -> (Vec<u32>, bool) {
+        let source = Source::Room(RoomId::parse("red").unwrap());
+        // Numbers come in blocks, so they need not grow.
+        let told = |(at, id): (usize, &u32)| Told {
+            id: MessageId(*id),
+            time_us: at as i64,
+            sender: None,
+            source: source.clone(),
+            text: String::new(),
+        };
+        let messages = [7, 8, 3, 4, 9].iter().enumerate().map(told).collect();
+        let (page, more) = page(messages, from, limit);
+        (page.iter().map(|message| message.id.0).collect(), more)
+    }
+
+    #[test]
+    fn pages_lead_forwards_and_backwards() {
+        assert_eq!(ids(From::End, 2), (vec![4, 9], true));
+        assert_eq!(ids(From::Before(MessageId(4)), 2), (vec![8, 3], true));
+        assert_eq!(ids(From::Before(MessageId(8)), 2), (vec![7], false));
+        assert_eq!(ids(From::After(MessageId(8)), 2), (vec![3, 4], true));
+        assert_eq!(ids(From::After(MessageId(4)), 2), (vec![9], false));
+        assert_eq!(ids(From::After(MessageId(99)), 9), (vec![7, 8, 3, 4, 9], false), "what came after is not known");
+        assert_eq!(ids(From::Before(MessageId(99)), 9), (vec![], false));
+    }
+}
