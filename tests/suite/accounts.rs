@@ -56,7 +56,7 @@ async fn a_logout_on_one_node_ends_the_sessions_of_the_login_on_all() {
     let redis = Redis::start();
     let plan = with_key(Plan::on(&redis));
     let nodes = [plan.start(), plan.start(), plan.start()];
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::OF_GUESTS {
         let tokens = ["olga", "adam"].map(|name| token_of(&format!("{name}{}", dialect.label())));
         let mut olga = Client::by_token(&nodes[1], dialect, &tokens[0]).await;
         let mut adam = Client::by_token(&nodes[2], dialect, &tokens[1]).await;
@@ -104,7 +104,7 @@ async fn a_node_that_was_deaf_finds_out_about_a_logout() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guests_are_refused_where_a_login_is_required() {
     let node = with_key(Plan::embedded()).set("auth.require_login", "true").start();
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::OF_GUESTS {
         let account = format!("olga{}", dialect.label());
         let required = if dialect == Simple { "forbidden" } else { "Login required" };
         for transport in Transport::ALL {
@@ -156,7 +156,7 @@ async fn a_websocket_with_a_bad_token_or_from_a_foreign_page_is_refused_in_the_h
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_a_key_takes_no_token() {
     let node = Plan::embedded().start();
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::OF_GUESTS {
         let refused = Client::dial_with(node.address("http"), dialect, &format!("token={}", token_of("olga"))).await;
         assert!(refused.is_err_and(|error| error.contains("401")), "{dialect:?}");
         let mut guest = Client::connect(&node, dialect, Transport::Tcp).await;

@@ -13,7 +13,7 @@ const ENOUGH: usize = 200;
 async fn messages_beyond_the_rate_are_refused_and_later_ones_are_not() {
     // Other requests count as messages too: of the burst the login takes two at most.
     let node = Plan::embedded().set("limits.messages_per_second", "1").set("limits.message_burst", "6").start();
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::OF_GUESTS {
         let name = format!("hasty{dialect:?}");
         let mut hasty = Client::member(&node, dialect, &name, "red").await;
         let mut other = Client::member(&node, dialect, &format!("other{dialect:?}"), "blue").await;
@@ -133,7 +133,7 @@ async fn connections_are_limited(key: &str) {
     for client in [&mut first, &mut second, &mut third] {
         client.expect_quiet().await;
     }
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::OF_GUESTS {
         let mut newcomer = Client::connect(&node, dialect, Transport::Tcp).await;
         let frame = parsed(&newcomer.frame().await);
         assert!(dialect.error(&frame).is_some(), "{dialect:?}: the newcomer was told {frame}");

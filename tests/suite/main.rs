@@ -20,6 +20,7 @@ mod private;
 mod process;
 mod rooms;
 mod rubbish;
+mod scrp_framing;
 mod shutdown;
 mod slow_reader;
 mod support;

@@ -156,7 +156,7 @@ async fn requests_of_guests_disappear_with_their_node() {
     let mut olga = Client::account(&staying, Simple, "olga").await;
     olga.must(&request("create", "#asked", json!({"access": "permission"}))).await;
     let mut waiting = Vec::new();
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::OF_GUESTS {
         let mut guest = Client::named(&dying, dialect, &format!("{}Guest", dialect.label())).await;
         guest.refused(&dialect.join("asked")).await;
         waiting.push(guest);
@@ -181,7 +181,7 @@ async fn members_on_every_node_are_out_of_a_destroyed_room() {
     maker.must(&command("create", "#doomed")).await;
     let mut members = Vec::new();
     for (number, node) in nodes.iter().enumerate() {
-        for dialect in Dialect::ALL {
+        for dialect in Dialect::OF_GUESTS {
             members.push(Client::member(node, dialect, &format!("{}{number}", dialect.label()), "doomed").await);
         }
     }
@@ -193,6 +193,7 @@ async fn members_on_every_node_are_out_of_a_destroyed_room() {
             Action => "You should join this room first",
             Simple => "channel_not_found",
             Dialect::Pychat => "Join a room first",
+            Dialect::Scrp => "ROOM_NOT_FOUND",
         };
         eventually("a member can speak there no more", async || {
             let reply = member.ask(&dialect.say("doomed", "still here?")).await;

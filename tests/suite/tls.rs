@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::client::Client;
+use crate::support::client::{Client, with_length};
 use crate::support::dialect::Dialect::Pychat;
 use crate::support::node::{Node, Plan};
 use crate::support::{DEADLINE, until};
@@ -56,6 +56,7 @@ impl Issued {
         Plan::embedded()
             .set("listen.https", "127.0.0.1:0")
             .set("listen.pychat_tls", "127.0.0.1:0")
+            .set("listen.scrp_tls", "127.0.0.1:0")
             .set("listen.detect_tls", "127.0.0.1:0")
             .set("tls.certificate", &self.chain().to_string_lossy())
             .set("tls.key", &self.key().to_string_lossy())
@@ -80,6 +81,17 @@ async fn line(stream: &mut TlsStream<TcpStream>) -> String {
         line.push(byte.expect("the connection stands"));
     }
     String::from_utf8(line).unwrap().trim_end().to_owned()
+}
+
+/// A message with its length before it.
+async fn message(stream: &mut TlsStream<TcpStream>) -> String {
+    let read = async {
+        let length = stream.read_u32().await?;
+        let mut message = vec![0; length as usize];
+        stream.read_exact(&mut message).await?;
+        Ok::<_, std::io::Error>(String::from_utf8(message).unwrap())
+    };
+    tokio::time::timeout(DEADLINE, read).await.expect("a message in time").expect("the connection stands")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,6 +119,31 @@ async fn people_talk_through_tls_and_in_the_clear() {
     assert_eq!(line(&mut any).await, expected);
     assert_eq!(web.next().await.unwrap().unwrap(), Message::text(expected));
     web.close(None).await.unwrap();
+}
+
+/// Lengths are found in what the records of TLS hold, however they are cut, and what is no length ends it here, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scrp_is_framed_by_lengths_through_tls() {
+    let issued = Issued::new();
+    let node = issued.plan().start();
+    for listener in ["scrp_tls", "detect_tls"] {
+        let mut alice = issued.dial(&node, listener).await.expect("the handshake succeeds");
+        let stream =
+            [with_length(br#"{"req_id":1,"method":"DANCE"}"#), with_length(b""), with_length(b"\xff")].concat();
+        for size in [1, 3, stream.len()] {
+            for piece in stream.chunks(size) {
+                alice.write_all(piece).await.unwrap();
+                alice.flush().await.unwrap();
+            }
+            for expected in [r#"{"resp_id":1,"err":233}"#, r#"{"resp_id":0,"err":233}"#, r#"{"resp_id":0,"err":233}"#] {
+                assert_eq!(message(&mut alice).await, expected);
+            }
+        }
+        alice.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert_eq!(message(&mut alice).await, r#"{"resp_id":0,"err":233}"#);
+        let closed = tokio::time::timeout(DEADLINE, alice.read(&mut [0; 16])).await.expect("the connection is closed");
+        assert!(matches!(closed, Ok(0) | Err(_)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

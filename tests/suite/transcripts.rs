@@ -130,7 +130,7 @@ impl Stage {
 async fn appear(part: &Part, node: &Node, transport: Transport, tag: &str) -> Result<Client, String> {
     let Part { dialect, extended, account, .. } = part;
     let address = transport.address(node, *dialect);
-    let token = account.as_deref().map(token_of);
+    let token = account.as_deref().filter(|_| *dialect != Dialect::Scrp).map(token_of);
     let mut client = match transport {
         Transport::WebSocket => {
             let token = token.as_ref().map(|token| format!("token={token}"));
@@ -141,7 +141,9 @@ async fn appear(part: &Part, node: &Node, transport: Transport, tag: &str) -> Re
     };
     let tag = tag.to_owned();
     client.ignore(Box::new(move |frame| is_about_another(&tag, frame)));
-    if transport == Transport::Tcp {
+    if let (Dialect::Scrp, Some(account)) = (dialect, account) {
+        client.try_claim(account).await?;
+    } else if transport == Transport::Tcp {
         let login = account.as_deref().zip(token.as_deref()).map(|(account, token)| dialect.login(account, token));
         let greeting = dialect.greeting().filter(|_| *extended).map(str::to_owned);
         if let Some(request) = login.or(greeting) {

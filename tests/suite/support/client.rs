@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_tungstenite::tungstenite::Message as WebSocketMessage;
@@ -36,7 +36,17 @@ pub struct Client {
 pub type Ignored = Box<dyn Fn(&Value) -> bool + Send>;
 
 enum Lane {
-    Line { input: BufReader<OwnedReadHalf>, output: OwnedWriteHalf, end: &'static str },
+    Line {
+        input: BufReader<OwnedReadHalf>,
+        output: OwnedWriteHalf,
+        end: &'static str,
+    },
+    /// Each message with its length before it; `received` holds what is no whole message yet.
+    Length {
+        input: OwnedReadHalf,
+        received: Vec<u8>,
+        output: OwnedWriteHalf,
+    },
     WebSocket(Box<WebSocketStream<TcpStream>>),
 }
 
@@ -71,7 +81,11 @@ impl Client {
 
     pub fn over_tcp(stream: TcpStream, dialect: Dialect) -> Self {
         let (input, output) = stream.into_split();
-        Self::new(dialect, Lane::Line { input: BufReader::new(input), output, end: dialect.line_end() })
+        let lane = match dialect.line_end() {
+            Some(end) => Lane::Line { input: BufReader::new(input), output, end },
+            None => Lane::Length { input, received: Vec::new(), output },
+        };
+        Self::new(dialect, lane)
     }
 
     pub async fn over_websocket(stream: TcpStream, path: &str, dialect: Dialect) -> Result<Self, String> {
@@ -116,16 +130,22 @@ impl Client {
                 let line = format!("{text}{end}");
                 output.write_all(line.as_bytes()).await.map_err(|error| format!("cannot send: {error}"))
             }
+            Lane::Length { output, .. } => {
+                let message = with_length(text.as_bytes());
+                output.write_all(&message).await.map_err(|error| format!("cannot send: {error}"))
+            }
             Lane::WebSocket(socket) => {
                 socket.send(WebSocketMessage::text(text)).await.map_err(|error| format!("cannot send: {error}"))
             }
         }
     }
 
-    /// Sends these bytes and nothing more: over TCP without a line end, over WebSocket as one binary frame.
+    /// Sends these bytes and nothing more: over TCP without a line end or a length, over WebSocket as one binary frame.
     pub async fn try_send_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
         match &mut self.lane {
-            Lane::Line { output, .. } => output.write_all(bytes).await.map_err(|error| format!("cannot send: {error}")),
+            Lane::Line { output, .. } | Lane::Length { output, .. } => {
+                output.write_all(bytes).await.map_err(|error| format!("cannot send: {error}"))
+            }
             Lane::WebSocket(socket) => {
                 let frame = WebSocketMessage::binary(bytes.to_vec());
                 socket.send(frame).await.map_err(|error| format!("cannot send: {error}"))
@@ -249,6 +269,7 @@ impl Lane {
     async fn receive(&mut self) -> Result<Received, String> {
         match self {
             Lane::Line { input, end, .. } => receive_line(input, end).await,
+            Lane::Length { input, received, .. } => receive_with_length(input, received).await,
             Lane::WebSocket(socket) => receive_frame(socket).await,
         }
     }
@@ -264,6 +285,34 @@ async fn receive_line(input: &mut BufReader<OwnedReadHalf>, end: &str) -> Result
         Some(line) if !line.ends_with('\r') => Ok(Received::Frame(line.to_owned())),
         None if text.is_empty() => Ok(Received::Closed(None)),
         _ => Err(format!("a line that does not end with {end:?}: {text:?}")),
+    }
+}
+
+/// A message of `scrp` as it goes over TCP.
+pub fn with_length(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).expect("a message of a test is not that long");
+    [&length.to_be_bytes(), message].concat()
+}
+
+/// What is no whole message yet stays in `received`, also when the wait is given up.
+async fn receive_with_length(input: &mut OwnedReadHalf, received: &mut Vec<u8>) -> Result<Received, String> {
+    loop {
+        if let Some((length, rest)) = received.split_first_chunk() {
+            let length = u32::from_be_bytes(*length) as usize;
+            if rest.len() >= length {
+                let message = rest[..length].to_vec();
+                received.drain(..4 + length);
+                let text =
+                    String::from_utf8(message).map_err(|error| format!("a message that is not UTF-8: {error}"))?;
+                return Ok(Received::Frame(text));
+            }
+        }
+        match input.read_buf(received).await {
+            Ok(0) if received.is_empty() => return Ok(Received::Closed(None)),
+            Ok(0) => return Err(format!("the connection ended within a message: {received:?}")),
+            Ok(_) => {}
+            Err(error) => return Err(format!("cannot receive: {error}")),
+        }
     }
 }
 

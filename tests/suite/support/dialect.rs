@@ -1,5 +1,7 @@
 //! The words of the dialects, as far as a client has to know them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Value, json};
 
 use super::node::Node;
@@ -9,6 +11,7 @@ pub enum Dialect {
     Action,
     Simple,
     Pychat,
+    Scrp,
 }
 
 /// A message as its receiver sees it.
@@ -18,7 +21,10 @@ pub struct Message {
     pub text: String,
 }
 
-use Dialect::{Action, Pychat, Simple};
+use Dialect::{Action, Pychat, Scrp, Simple};
+
+/// What every account that the tests make in `scrp` is logged in with.
+pub const PASSWORD: &str = "open sesame";
 
 /// What a frame is to somebody who waits for the reply to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +38,16 @@ pub enum Meaning {
 }
 
 impl Dialect {
-    pub const ALL: [Self; 3] = [Action, Simple, Pychat];
+    pub const ALL: [Self; 4] = [Action, Simple, Pychat, Scrp];
+    /// Those in which somebody without an account can take part.
+    pub const OF_GUESTS: [Self; 3] = [Action, Simple, Pychat];
 
     pub fn label(self) -> &'static str {
         match self {
             Action => "action",
             Simple => "simple",
             Pychat => "pychat",
+            Scrp => "scrp",
         }
     }
 
@@ -46,11 +55,12 @@ impl Dialect {
         Self::ALL.into_iter().find(|dialect| dialect.label() == label)
     }
 
-    /// The end of every line that the server sends over TCP.
-    pub fn line_end(self) -> &'static str {
+    /// The end of every line that the server sends over TCP; nothing where messages have their lengths before them.
+    pub fn line_end(self) -> Option<&'static str> {
         match self {
-            Action | Simple => "\n",
-            Pychat => "\r\n",
+            Action | Simple => Some("\n"),
+            Pychat => Some("\r\n"),
+            Scrp => None,
         }
     }
 
@@ -59,6 +69,7 @@ impl Dialect {
             Action => "action_tcp",
             Simple => "simple_tcp",
             Pychat => "pychat",
+            Scrp => "scrp",
         }
     }
 
@@ -67,6 +78,7 @@ impl Dialect {
             Action => "/chat/action",
             Simple => "/chat/simple",
             Pychat => "/chat/pychat",
+            Scrp => "/chat/scrp",
         }
     }
 
@@ -75,21 +87,23 @@ impl Dialect {
         (self == Simple).then_some(r#"{"type":"hello","ext":1}"#)
     }
 
-    /// In `simple` this needs the [`Self::greeting`] first.
+    /// In `simple` this needs the [`Self::greeting`] first, in `scrp` a [`sign_up`].
     pub fn claim(self, nickname: &str) -> String {
         match self {
             Action => json!({"action": "LOGIN NICK", "nickname": nickname}).to_string(),
             Simple => command("nick", &format!("@{nickname}")),
             Pychat => format!("LOGIN {nickname}"),
+            Scrp => request("LOG_IN", json!({"user_id": nickname, "user_password": PASSWORD})),
         }
     }
 
-    /// Logs in as an account, whose name is `account`.
+    /// Logs in as an account, whose name is `account`, by a token; `scrp` has no word for that.
     pub fn login(self, account: &str, token: &str) -> String {
         match self {
             Action => json!({"action": "LOGIN NICK", "nickname": account, "token": token}).to_string(),
             Simple => json!({"type": "hello", "ext": 1, "token": token}).to_string(),
             Pychat => format!("LOGIN {account} {token}"),
+            Scrp => self.claim(account),
         }
     }
 
@@ -98,6 +112,7 @@ impl Dialect {
             Action => json!({"action": "JOIN ROOM", "room_id": room}).to_string(),
             Simple => command("join", &format!("#{room}")),
             Pychat => format!("JOIN {room}"),
+            Scrp => request("ENTER_ROOM", json!({"room_id": room})),
         }
     }
 
@@ -106,6 +121,7 @@ impl Dialect {
             Action => json!({"action": "LEFT ROOM", "room_id": room}).to_string(),
             Simple => command("leave", &format!("#{room}")),
             Pychat => "LEAVE".to_owned(),
+            Scrp => request("LEAVE_ROOM", json!({"room_id": room})),
         }
     }
 
@@ -114,6 +130,7 @@ impl Dialect {
             Action => json!({"action": "SEND MESSAGE", "room_id": room, "text": text}).to_string(),
             Simple => json!({"type": "message", "target": format!("#{room}"), "message": text}).to_string(),
             Pychat => format!("MESSAGE {text}"),
+            Scrp => request("SEND_ROOM_MESSAGE", json!({"room_id": room, "content": text})),
         }
     }
 
@@ -123,6 +140,7 @@ impl Dialect {
             Action => json!({"action": "SEND MESSAGE", "room_id": format!("@{to}"), "text": text}).to_string(),
             Simple => json!({"type": "message", "target": format!("@{to}"), "message": text}).to_string(),
             Pychat => format!("MSG {to} {text}"),
+            Scrp => request("SEND_PRIVATE_MESSAGE", json!({"user_id": to, "content": text})),
         }
     }
 
@@ -132,6 +150,7 @@ impl Dialect {
             Action => frame["action"] == "RESPONSE" || frame["action"] == "ERROR",
             Simple => frame["type"] != "event" && frame["type"] != "message",
             Pychat => frame["type"] == "commandResult" || frame["type"] == "error",
+            Scrp => frame["method"].is_null(),
         }
     }
 
@@ -143,7 +162,7 @@ impl Dialect {
         }
         let request: Value = match self {
             Simple => serde_json::from_str(request).unwrap_or_default(),
-            Action | Pychat => return Meaning::Other,
+            Action | Pychat | Scrp => return Meaning::Other,
         };
         let mine = own.is_none_or(|own| frame["identifier"] == own);
         let event = |emitter: &str| frame["emitter"] == emitter && frame["event"] == request["action"];
@@ -161,12 +180,13 @@ impl Dialect {
         }
     }
 
-    /// What an error reply says: its text, in `simple` its code.
+    /// What an error reply says: its text, in `simple` its code, in `scrp` the name of its number.
     pub fn error(self, frame: &Value) -> Option<&str> {
         match self {
             Action if frame["action"] == "ERROR" => frame["message"].as_str(),
             Simple if frame["type"] == "error" => frame["code"].as_str(),
             Pychat if frame["type"] == "error" => frame["error"].as_str(),
+            Scrp if frame["method"].is_null() && frame["err"] != 900 => Some(name_of(&frame["err"])),
             _ => None,
         }
     }
@@ -181,6 +201,7 @@ impl Dialect {
                 Message::of(frame, "identifier", "message")
             }
             Pychat if frame["type"] == "message" => Message::of(frame, "from", "body"),
+            Scrp if frame["method"] == "NEW_ROOM_MESSAGE" => Message::of(frame, "sender", "content"),
             _ => None,
         }
     }
@@ -196,6 +217,7 @@ impl Dialect {
                 Message::of(frame, "identifier", "message")
             }
             Pychat if frame["type"] == "privateMessage" => Message::of(frame, "from", "body"),
+            Scrp if frame["method"] == "NEW_PRIVATE_MESSAGE" => Message::of(frame, "sender", "content"),
             _ => None,
         }
     }
@@ -220,7 +242,57 @@ impl Dialect {
                     .map(|error| json!({"type": "error", "error": error}))
                     .to_vec(),
             ),
+            Scrp => {
+                (r#"{"req_id":4000000000,"method":"PROBE"}"#, vec![json!({"resp_id": 4_000_000_000_u32, "err": 233})])
+            }
         }
+    }
+}
+
+/// A request of `scrp` under a number that no other of this run has.
+pub fn request(method: &str, mut fields: Value) -> String {
+    static NUMBERS: AtomicU32 = AtomicU32::new(1);
+    fields["req_id"] = json!(NUMBERS.fetch_add(1, Ordering::Relaxed));
+    fields["method"] = json!(method);
+    fields.to_string()
+}
+
+/// Makes an account of `scrp`, whose nickname is its id.
+pub fn sign_up(account: &str) -> String {
+    request("SIGN_UP", json!({"user_id": account, "user_password": PASSWORD, "user_nickname": account}))
+}
+
+/// The name of an error number of `scrp`.
+fn name_of(number: &Value) -> &'static str {
+    match number.as_u64() {
+        Some(233) => "BAD_REQUEST",
+        Some(250) => "USER_NOT_LOGGED_IN",
+        Some(251) => "USER_ALREADY_LOGGED_IN",
+        Some(300) => "INVALID_USER_ID",
+        Some(301) => "INVALID_ROOM_ID",
+        Some(310) => "INVALID_USER_PASSWORD",
+        Some(311) => "INVALID_ROOM_PASSWORD",
+        Some(320) => "INVALID_USER_NICKNAME",
+        Some(321) => "INVALID_ROOM_NICKNAME",
+        Some(330) => "INVALID_USER_DESCRIPTION",
+        Some(331) => "INVALID_ROOM_DESCRIPTION",
+        Some(340) => "INVALID_ROOM_ACCESS_TYPE",
+        Some(400) => "USER_ALREADY_EXISTS",
+        Some(401) => "ROOM_ALREADY_EXISTS",
+        Some(402) => "TOO_MANY_WRONG_ATTEMPTS",
+        Some(403) => "ID_PASSWORD_NOT_MATCH",
+        Some(404) => "ROOM_NOT_FOUND",
+        Some(405) => "USER_NOT_FOUND",
+        Some(406) => "ALREADY_A_MEMBER",
+        Some(407) => "NOT_A_MEMBER",
+        Some(408) => "NOT_FRIENDS",
+        Some(409) => "REQUEST_NOT_FOUND",
+        Some(410) => "MESSAGE_TOO_LONG",
+        Some(411) => "ALREADY_FRIENDS",
+        Some(501) => "TOO_MANY_REQUESTS",
+        Some(502) => "SERVICE_UNAVAILABLE",
+        Some(801) => "FORBIDDEN",
+        _ => "an error that the protocol does not have",
     }
 }
 

@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::redis::Redis;
 use super::{DEADLINE, eventually, http, process};
 
-pub const LISTENERS: [&str; 8] =
-    ["http", "action", "simple", "pychat", "action_tcp", "simple_tcp", "detect_tcp", "admin"];
+pub const LISTENERS: [&str; 9] =
+    ["http", "action", "simple", "pychat", "scrp", "action_tcp", "simple_tcp", "detect_tcp", "admin"];
 
 const LOG_LINES: usize = 200;
 

@@ -1,9 +1,9 @@
 //! Talking as a test does that ends with the first surprise.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{Client, parsed, shortened};
-use super::dialect::{Dialect, Message, Transport, command};
+use super::dialect::{Dialect, Message, Transport, command, request, sign_up};
 use super::node::Node;
 use super::token::token_of;
 
@@ -17,7 +17,10 @@ impl Client {
 
     /// A client that has claimed `nickname`, over the transport of the dialect's original server.
     pub async fn named(node: &Node, dialect: Dialect, nickname: &str) -> Self {
-        let transport = if dialect == Dialect::Pychat { Transport::Tcp } else { Transport::WebSocket };
+        let transport = match dialect {
+            Dialect::Action | Dialect::Simple => Transport::WebSocket,
+            Dialect::Pychat | Dialect::Scrp => Transport::Tcp,
+        };
         let mut client = Self::connect(node, dialect, transport).await;
         client.claim(nickname).await;
         client
@@ -44,9 +47,24 @@ impl Client {
         }
     }
 
+    /// In `scrp` the name is an account's, which is made where there is none.
     pub async fn claim(&mut self, nickname: &str) {
+        self.try_claim(nickname).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    pub async fn try_claim(&mut self, nickname: &str) -> Result<(), String> {
         self.greet().await;
-        self.must(&self.dialect().claim(nickname)).await;
+        if self.dialect() == Dialect::Scrp {
+            let reply = self.try_ask(&sign_up(nickname)).await?;
+            if let Some(error) = self.dialect().error(&reply).filter(|error| *error != "USER_ALREADY_EXISTS") {
+                return Err(format!("{nickname} cannot sign up: {error}"));
+            }
+        }
+        let reply = self.try_ask(&self.dialect().claim(nickname)).await?;
+        match self.dialect().error(&reply) {
+            Some(error) => Err(format!("the name {nickname} was refused: {error}")),
+            None => Ok(()),
+        }
     }
 
     pub async fn send(&mut self, text: &str) {
@@ -94,6 +112,14 @@ impl Client {
             assert!(error.is_none_or(|error| error == "channel_exists"), "cannot create {room}: {created}");
             reply = self.ask(&self.dialect().join(room)).await;
         }
+        if self.dialect() == Dialect::Scrp && reply["err"] == 404 {
+            let wishes = json!({"room_id": room, "room_nickname": room, "room_access": 0});
+            // Whoever makes it is in it.
+            reply = self.ask(&request("CREATE_ROOM", wishes)).await;
+            if self.dialect().error(&reply) == Some("ROOM_ALREADY_EXISTS") {
+                reply = self.ask(&self.dialect().join(room)).await;
+            }
+        }
         assert_eq!(self.dialect().error(&reply), None, "the join of {room} was refused");
         if self.dialect() == Dialect::Pychat {
             let joined = self.frame().await;
@@ -101,7 +127,7 @@ impl Client {
         }
     }
 
-    /// The acknowledged sending of `text`; the sender's own copy stays to be read.
+    /// The acknowledged sending of `text`; the sender's own copy stays to be read, where the dialect has one.
     pub async fn say(&mut self, room: &str, text: &str) {
         self.must(&self.dialect().say(room, text)).await;
     }

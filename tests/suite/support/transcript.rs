@@ -193,7 +193,7 @@ fn expanded(line: &str, tag: &str) -> Result<String, String> {
     Ok(result + &rest)
 }
 
-/// What the placeholders `$id:NAME` stand for, once a frame has shown it.
+/// What the placeholders `$id:NAME` and `$n:NAME` stand for, once a frame has shown it.
 #[derive(Debug, Clone, Default)]
 pub struct Known(BTreeMap<String, String>);
 
@@ -213,13 +213,19 @@ impl Known {
     pub fn filled(&self, text: &str) -> Result<String, String> {
         let mut result = String::new();
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once(ID) {
+        while let Some((before, mark, after)) = next_mark(rest) {
             let (name, after) = split_name(after);
-            let id = self.0.get(name).ok_or_else(|| format!("{ID}{name} was not in a frame yet"))?;
-            result = result + before + id;
+            let key = format!("{mark}{name}");
+            let known = self.0.get(&key).ok_or_else(|| format!("{key} was not in a frame yet"))?;
+            result = result + before + known;
             rest = after;
         }
         Ok(result + rest)
+    }
+
+    /// Whether a placeholder stands for this text; for the first that it meets it does from then on.
+    fn is_known(&mut self, key: String, text: &str) -> bool {
+        *self.0.entry(key).or_insert_with(|| text.to_owned()) == text
     }
 
     fn learn(&mut self, judge: impl FnOnce(&mut Self) -> bool) -> bool {
@@ -235,6 +241,10 @@ impl Known {
         match (expected, received) {
             (Value::String(word), _) if word == "$any" => true,
             (Value::String(word), Value::String(text)) => self.reads(word, text),
+            // A number stands for itself without quotes.
+            (Value::String(word), Value::Number(number)) => {
+                word.starts_with('$') && self.reads(word, &number.to_string())
+            }
             (Value::Object(expected), Value::Object(received)) => {
                 let mut same =
                     |(key, value): (&String, &Value)| received.get(key).is_some_and(|other| self.fits(value, other));
@@ -264,14 +274,19 @@ impl Known {
         if let Some(after) = after.strip_prefix("id:") {
             let (name, after) = split_name(after);
             let Some(tail) = is_shape(UUID, rest) else { return false };
-            let id = rest[..UUID.len()].to_owned();
-            return *self.0.entry(name.to_owned()).or_insert_with(|| id.clone()) == id && self.reads(after, tail);
+            return self.is_known(format!("{ID}{name}"), &rest[..UUID.len()]) && self.reads(after, tail);
+        }
+        if let Some(after) = after.strip_prefix("n:") {
+            let (name, after) = split_name(after);
+            let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+            return !digits.is_empty() && self.is_known(format!("{NUMBER}{name}"), digits) && self.reads(after, tail);
         }
         rest.strip_prefix('$').is_some_and(|rest| self.reads(after, rest))
     }
 }
 
 const ID: &str = "$id:";
+const NUMBER: &str = "$n:";
 /// The shape of pychat's `utctimestamp`; 0 stands for any digit.
 const TIME: &str = "0000-00-00 00:00:00.000000";
 /// The shape of a time in the extended modes.
@@ -288,6 +303,13 @@ fn is_shape<'a>(shape: &str, text: &'a str) -> Option<&'a str> {
         shape => c == shape,
     };
     shape.chars().zip(head.chars()).all(same).then_some(rest)
+}
+
+/// The first placeholder that is filled where it is sent, with what stands before and after its mark.
+fn next_mark(text: &str) -> Option<(&str, &'static str, &str)> {
+    let marks = [ID, NUMBER].into_iter().filter_map(|mark| Some((text.find(mark)?, mark)));
+    let (at, mark) = marks.min()?;
+    Some((&text[..at], mark, &text[at + mark.len()..]))
 }
 
 fn split_name(text: &str) -> (&str, &str) {
