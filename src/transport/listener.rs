@@ -111,11 +111,10 @@ pub async fn serve_raw(
     listener
         .accept_each(stop, |stream, peer| {
             let lifecycle = shared.lifecycle.clone();
+            let opening = Opening { dialect, extended: false, login: None, framing, peer: peer.ip(), transport: "tcp" };
             match admission.admit(peer.ip()) {
                 Some(admitted) => {
                     let (shared, door) = (shared.clone(), door.clone());
-                    let opening =
-                        Opening { dialect, extended: false, login: None, framing, peer: peer.ip(), transport: "tcp" };
                     lifecycle.spawn(async move {
                         if let Some(stream) = door.pass(stream, Inside::Raw).await {
                             session::run(stream, Bytes::new(), opening, shared).await;
@@ -124,7 +123,7 @@ pub async fn serve_raw(
                     });
                 }
                 None if door.certificate.is_none() => {
-                    lifecycle.spawn(turn_away(stream, opening.clone(), shared.clock.unix_us()));
+                    lifecycle.spawn(turn_away(stream, opening, shared.clock.unix_us()));
                 }
                 // A handshake for the sake of a refusal would cost more than the connection.
                 None => {}
