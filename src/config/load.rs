@@ -9,6 +9,10 @@ use super::known::{group_of, key_of_variable, refuse_unknown, refuse_unknown_fil
 use super::{Config, auth};
 use crate::telemetry::logs;
 
+/// Longest name and description of a server (scrp, section 1.2).
+const SERVER_NICKNAME_CHARS_MAX: usize = 32;
+const SERVER_DESCRIPTION_CHARS_MAX: usize = 256;
+
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -100,14 +104,25 @@ fn check(config: Config) -> Result<Config, ConfigError> {
         return wrong("session.keepalive_s", "must be above 0");
     }
     let listen = &config.listen;
-    if let Some(name) = [("https", listen.https), ("pychat_tls", listen.pychat_tls), ("detect_tls", listen.detect_tls)]
-        .into_iter()
-        .find_map(|(name, address)| address.0.map(|_| name))
-    {
+    let through_tls = [
+        ("https", listen.https),
+        ("pychat_tls", listen.pychat_tls),
+        ("scrp_tls", listen.scrp_tls),
+        ("detect_tls", listen.detect_tls),
+    ];
+    if let Some(name) = through_tls.into_iter().find_map(|(name, address)| address.0.map(|_| name)) {
         for (key, value) in [("tls.certificate", &config.tls.certificate), ("tls.key", &config.tls.key)] {
             if value.is_empty() {
                 return wrong(key, &format!("is needed, because listen.{name} is on"));
             }
+        }
+    }
+    for (key, text, chars_max) in [
+        ("server.nickname", &config.server.nickname, SERVER_NICKNAME_CHARS_MAX),
+        ("server.description", &config.server.description, SERVER_DESCRIPTION_CHARS_MAX),
+    ] {
+        if text.chars().count() > chars_max || text.chars().any(char::is_control) {
+            return wrong(key, &format!("must be at most {chars_max} characters, without control characters"));
         }
     }
     if config.tls.follow_ms == 0 {

@@ -130,7 +130,7 @@ fn address(text: &str) -> Address {
 config! {
     /// Where the node listens. Every listener is an address or `off`.
     listen: Listen {
-        /// Main HTTP port: the web page at `/`, WebSockets at `/chat`, `/chat/action`, `/chat/simple` and `/chat/pychat`.
+        /// Main HTTP port: the web page at `/`, WebSockets at `/chat`, `/chat/action`, `/chat/simple`, `/chat/pychat` and `/chat/scrp`.
         http: Address = address("0.0.0.0:8080");
         /// The main HTTP port over TLS (section `tls`).
         https: Address = Address(None);
@@ -140,18 +140,29 @@ config! {
         simple: Address = address("0.0.0.0:8081");
         /// Original port of the `pychat` protocol: raw TCP, one line per message.
         pychat: Address = address("0.0.0.0:9090");
+        /// Original port of the `scrp` protocol: raw TCP, each JSON object with its length before it.
+        scrp: Address = address("0.0.0.0:42015");
         /// `action` over raw TCP, one JSON object per line.
         action_tcp: Address = Address(None);
         /// `simple` over raw TCP, one JSON object per line.
         simple_tcp: Address = Address(None);
-        /// Raw TCP that decides the dialect from each client's first line.
+        /// Raw TCP that decides the dialect from each client's first message.
         detect_tcp: Address = Address(None);
         /// `pychat` over TLS.
         pychat_tls: Address = Address(None);
-        /// Raw TCP over TLS that decides the dialect from each client's first line.
+        /// `scrp` over TLS.
+        scrp_tls: Address = Address(None);
+        /// Raw TCP over TLS that decides the dialect from each client's first message.
         detect_tls: Address = Address(None);
         /// Health and metrics. Never put it behind the public load balancer; in a pod, bind it to `0.0.0.0:9600`.
         admin: Address = address("127.0.0.1:9600");
+    }
+    /// What the server says of itself to clients that ask (`scrp`, GET_SERVER_INFO).
+    server: Server {
+        /// Its name for people, at most 32 characters.
+        nickname: String = "Crosstalk".to_owned();
+        /// What it is for, at most 256 characters.
+        description: String = String::new();
     }
     /// The certificate of the listeners that speak TLS.
     tls: Tls {

@@ -35,16 +35,18 @@ pub struct Bound {
 /// # Errors
 /// The first address that cannot be used.
 pub fn bind(config: &Config) -> anyhow::Result<Vec<Bound>> {
-    use DialectKind::{Action, Pychat, Simple};
-    use FramingKind::Lines;
+    use DialectKind::{Action, Pychat, Scrp, Simple};
+    use FramingKind::{Lengths, Lines};
     let listen = &config.listen;
-    let wanted: [(&'static str, Address, Serves, bool); 11] = [
+    let wanted: [(&'static str, Address, Serves, bool); 13] = [
         ("http", listen.http, Serves::Page, false),
         ("https", listen.https, Serves::Page, true),
         ("action", listen.action, Serves::Original(Action), false),
         ("simple", listen.simple, Serves::Original(Simple), false),
         ("pychat", listen.pychat, Serves::Raw(Some(Pychat), Lines), false),
         ("pychat_tls", listen.pychat_tls, Serves::Raw(Some(Pychat), Lines), true),
+        ("scrp", listen.scrp, Serves::Raw(Some(Scrp), Lengths), false),
+        ("scrp_tls", listen.scrp_tls, Serves::Raw(Some(Scrp), Lengths), true),
         ("action_tcp", listen.action_tcp, Serves::Raw(Some(Action), Lines), false),
         ("simple_tcp", listen.simple_tcp, Serves::Raw(Some(Simple), Lines), false),
         ("detect_tcp", listen.detect_tcp, Serves::Raw(None, Lines), false),

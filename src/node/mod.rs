@@ -79,7 +79,7 @@ impl Node {
             limits,
             passwords,
             login.tokens.clone(),
-            ServerNames::default(),
+            server_names(&config),
             clock.clone(),
             entropy.clone(),
             tracer,
@@ -232,6 +232,11 @@ fn tracer(config: &Config, node_name: &str, entropy: &Entropy) -> anyhow::Result
         return Ok(Tracer::off());
     }
     Tracer::otlp(&telemetry.otlp_endpoint, telemetry.sample_ratio, node_name, entropy.clone())
+}
+
+fn server_names(config: &Config) -> ServerNames {
+    let server = &config.server;
+    ServerNames { nickname: server.nickname.clone(), description: server.description.clone() }
 }
 
 fn session_limits(config: &Config) -> SessionLimits {

@@ -212,7 +212,17 @@ impl Reader<'_> {
         }
     }
 
+    /// A listener that tells dialects apart tells this one from the framing alone: no other has it.
+    async fn detect_framing(&mut self) -> Result<(), CloseReason> {
+        if self.speaking.is_some() || !self.inbound.turns_to_lengths() {
+            return Ok(());
+        }
+        self.framing = FramingKind::Lengths;
+        self.speak(DialectKind::Scrp).await
+    }
+
     async fn take_messages(&mut self) -> Result<(), CloseReason> {
+        self.detect_framing().await?;
         loop {
             let next = self.inbound.next_frame();
             if let Some(output) = self.inbound.take_output() {
@@ -365,7 +375,7 @@ async fn read_some(socket: &mut (impl AsyncRead + Unpin), inbound: &mut Inbound)
     .await
 }
 
-/// When to probe a silent peer, and when to give it up. Lines have no probe; TCP's own keep-alive serves them.
+/// When to probe a silent peer, and when to give it up. Over plain TCP there is no probe; its own keep-alive serves it.
 struct Keepalive {
     framing: FramingKind,
     every: Duration,

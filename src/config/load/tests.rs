@@ -31,9 +31,15 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 
 #[test]
 fn a_value_that_does_not_fit_names_its_key() {
-    for (key, value) in
-        [("listen.http", "8080"), ("limits.strikes", "many"), ("cluster.heartbeat_ms", "9000"), ("log.level", "a=b=c")]
-    {
+    let long = "x".repeat(33);
+    for (key, value) in [
+        ("listen.http", "8080"),
+        ("limits.strikes", "many"),
+        ("cluster.heartbeat_ms", "9000"),
+        ("log.level", "a=b=c"),
+        ("server.nickname", long.as_str()),
+        ("server.description", "two\nlines"),
+    ] {
         let error = load(&sets(&[(key, value)]), variables(&[])).unwrap_err().to_string();
         assert!(error.contains(key), "{error}");
     }

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{Frame, FramingError};
+use super::{Frame, FramingError, Lines};
 
 const PREFIX_BYTES: usize = 4;
 
@@ -14,6 +14,12 @@ pub struct Lengths {
 impl Lengths {
     pub fn new(message_bytes_max: usize) -> Self {
         Self { buffer: BytesMut::new(), message_bytes_max }
+    }
+
+    /// Goes on where lines were expected.
+    pub fn instead_of(lines: Lines) -> Self {
+        let (buffer, message_bytes_max) = lines.into_rest();
+        Self { buffer, message_bytes_max }
     }
 
     pub fn limit(&mut self, message_bytes_max: usize) {

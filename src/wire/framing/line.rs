@@ -22,6 +22,16 @@ impl Lines {
         self.line_bytes_max = self.line_bytes_max.min(line_bytes_max);
     }
 
+    /// Whether it begins with a byte that begins no text: the first of a length that is under 16 MiB.
+    pub fn begins_with_length(&self) -> bool {
+        self.buffer.first() == Some(&0)
+    }
+
+    /// What has come and is not taken, and the limit.
+    pub fn into_rest(self) -> (BytesMut, usize) {
+        (self.buffer, self.line_bytes_max)
+    }
+
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }

@@ -57,6 +57,16 @@ impl Inbound {
         }
     }
 
+    /// Before any message was taken: whether the messages have lengths where lines were expected; from then on they have.
+    pub fn turns_to_lengths(&mut self) -> bool {
+        let Self::Lines(lines) = self else { return false };
+        if !lines.begins_with_length() {
+            return false;
+        }
+        *self = Self::Lengths(Lengths::instead_of(std::mem::replace(lines, Lines::new(0))));
+        true
+    }
+
     /// Lowers the limit once the dialect is known; never raises it.
     pub fn limit(&mut self, frame_bytes_max: usize) {
         match self {

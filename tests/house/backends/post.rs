@@ -1,7 +1,7 @@
 //! Clauses about notices: to single sessions, and to all nodes.
 
 use crosstalk::backend::{BackendError, Delivery, Proclamation};
-use crosstalk::chat::{CloseReason, LoginId, Notice, PrivateMessage, Revocation};
+use crosstalk::chat::{CloseReason, LoginId, MessageId, Notice, PrivateMessage, Revocation};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -14,7 +14,8 @@ clauses! {
 }
 
 fn private(text: &str) -> Notice {
-    Notice::Private(PrivateMessage { from: actor(1, "alice"), target: "@bob".into(), text: text.into() })
+    let message = PrivateMessage { from: actor(1, "alice"), target: "@bob".into(), text: text.into() };
+    Notice::Private { message, id: MessageId(7), time_us: 5 }
 }
 
 fn revoked(account: &str) -> Proclamation {
@@ -76,7 +77,7 @@ async fn a_notice_arrives_as_it_was_sent(mut node: Node) {
     let from_nobody = PrivateMessage { from: nameless, target: "@Bob {x}".into(), text: "\n\"\u{1F600}".into() };
     let notices = [
         private("psst"),
-        Notice::Private(from_nobody),
+        Notice::Private { message: from_nobody, id: MessageId(u32::MAX), time_us: 1_700_000_000_000_001 },
         Notice::Asked { room: room("red room"), identifier: "gus".into() },
         Notice::Decided { room: room("red"), approved: true },
         Notice::Decided { room: room("red"), approved: false },
@@ -101,7 +102,7 @@ async fn answers_find_who_waits_for_them(mut node: Node) {
     let mut receipts = Vec::new();
     for _ in 0..20 {
         let (_, notice, receipt) = node.notice().await;
-        let Notice::Private(message) = notice else { panic!("{notice:?}") };
+        let Notice::Private { message, .. } = notice else { panic!("{notice:?}") };
         receipts.push((message.text.parse::<u128>().unwrap(), receipt));
     }
     // Not in the order in which they came.
