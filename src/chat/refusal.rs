@@ -38,7 +38,7 @@ pub enum Refusal {
     FrameTooLong,
     #[error("the text is longer than allowed")]
     TextTooLong,
-    #[error("a nickname is needed first")]
+    #[error("a login is needed first")]
     LoginRequired,
     #[error("the session is logged in as {0}")]
     AlreadyLoggedIn(Nickname),

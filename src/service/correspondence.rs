@@ -130,7 +130,7 @@ impl Chat {
     pub async fn look_at_told(&self, who: &mut Participant) {
         let Some(account) = who.account().cloned() else { return };
         let now_ms = self.clock.now_ms();
-        let Some(correspondence) = &mut who.correspondence else { return };
+        let correspondence = who.correspondence.get_or_insert_default();
         if let Some(glance) = &mut correspondence.glance {
             if glance.written_at_ms.is_none() && who.mailbox.has_written(glance.taken) {
                 glance.written_at_ms = Some(now_ms);

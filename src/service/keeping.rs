@@ -73,6 +73,10 @@ impl Chat {
     }
 
     pub(super) async fn destroy(&self, who: &Participant, room: RoomId) -> Result<Reply, Refusal> {
+        // A room without an owner is everybody's only where a dialect says so.
+        if who.conduct.enrols && self.view(&room).await?.record.owner.as_ref() != who.account() {
+            return Err(Refusal::Forbidden);
+        }
         done("destroy", self.backend.rooms.destroy(&room, &who.actor(), who.account()).await)?;
         self.announce(who.actor(), EventKind::Destroyed { room: room.clone() }).await;
         Ok(Reply::Destroyed { room })

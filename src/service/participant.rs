@@ -62,8 +62,9 @@ impl Participant {
         !self.rooms.is_empty()
     }
 
+    /// As whom others see what it does: under a name only while the name is its own.
     pub(super) fn actor(&self) -> Actor {
-        Actor { session: self.id, nickname: self.name.clone() }
+        Actor { session: self.id, nickname: self.name.clone().filter(|_| self.holds_name) }
     }
 
     /// The session as a member of rooms on this node.

@@ -205,7 +205,12 @@ fn login(fields: &Fields<'_>) -> Result<Command, Refusal> {
             Some(nickname.ok_or(Refusal::NicknameInvalid)?)
         }
     };
-    let credential = token.map_or(Credential::None, Credential::Token);
+    let password = optional(fields.password, "password")?;
+    let credential = match (token, password) {
+        (Some(token), _) => Credential::Token(token),
+        (None, Some(password)) => Credential::Password(password),
+        (None, None) => Credential::None,
+    };
     Ok(Command::Login { nickname, credential })
 }
 

@@ -366,11 +366,19 @@ impl<'a> Fields<'a> {
                 }
                 _ => Err(Refusal::NicknameInvalid),
             },
-            "login" => {
-                Ok(Command::Login { nickname: None, credential: Credential::Token(self.text("token")?.into_owned()) })
-            }
+            "login" => self.login(),
             _ => Err(Refusal::ActionUnknown),
         }
+    }
+
+    /// With a token, or as `target` with a password.
+    fn login(&self) -> Result<Command, Refusal> {
+        if let Some(password) = self.optional("password")? {
+            let Target::User(Addressee::Nickname(name)) = self.target()? else { return Err(Refusal::NicknameInvalid) };
+            let credential = Credential::Password(password.into_owned());
+            return Ok(Command::Login { nickname: Some(name), credential });
+        }
+        Ok(Command::Login { nickname: None, credential: Credential::Token(self.text("token")?.into_owned()) })
     }
 
     fn limit(&self) -> Result<usize, Refusal> {

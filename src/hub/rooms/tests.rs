@@ -35,18 +35,23 @@ fn bench() -> Bench {
 }
 
 impl Bench {
+    /// A member that is nobody's account and sees everything.
+    fn guest(&self, session: u128) -> LocalMember {
+        LocalMember {
+            session: SessionId::from_u128(session),
+            mailbox: Arc::new(Mailbox::new(10_000_000, self.metrics.clone())),
+            format: WireFormat { form: EventForm::Pychat, framing: FramingKind::Lines },
+            account: None,
+            sees_own_leaving: true,
+            sees_own_messages: true,
+        }
+    }
+
     fn enter(&self, session: u128) -> Arc<Mailbox> {
-        let mailbox = Arc::new(Mailbox::new(10_000, self.metrics.clone()));
-        let format = WireFormat { form: EventForm::Pychat, framing: FramingKind::Lines };
-        self.hub.enter(
-            &self.room,
-            LocalMember {
-                session: SessionId::from_u128(session),
-                mailbox: mailbox.clone(),
-                format,
-                sees_own_leaving: true,
-            },
-        );
+        let member =
+            LocalMember { mailbox: Arc::new(Mailbox::new(10_000, self.metrics.clone())), ..self.guest(session) };
+        let mailbox = member.mailbox.clone();
+        self.hub.enter(&self.room, member);
         mailbox
     }
 
@@ -199,7 +204,7 @@ async fn a_destroyed_room_puts_out_who_is_in_and_lets_go_who_is_leaving() {
     };
     let joining = bench.enter(3);
     bench.deliver(&destroyed(1, 3));
-    assert_eq!(one.take_put_out(), [RoomId::parse("red").unwrap()]);
+    assert_eq!(one.take_put_out(), [PutOut { room: RoomId::parse("red").unwrap(), shown: false }]);
     assert_eq!((two.take_put_out(), joining.take_put_out()), (vec![], vec![]), "who was not in is not put out");
     assert!(leaving.await.is_err(), "nothing is left to wait for");
     // Who was joining joins the next life, and is alone there.
@@ -244,7 +249,7 @@ async fn a_room_whose_end_was_missed_puts_out_when_it_is_caught_up() {
     let missed = [said(1, 3), destroyed(2, 4), event(3, 5, EventKind::Joined), said(3, 6)];
     assert_eq!(bench.hub.caught_up(&bench.room, &missed, None), None);
     for mailbox in [&one, &two] {
-        assert_eq!(mailbox.take_put_out(), [RoomId::parse("red").unwrap()]);
+        assert_eq!(mailbox.take_put_out(), [PutOut { room: RoomId::parse("red").unwrap(), shown: false }]);
         assert_eq!(bodies(mailbox).await.last().unwrap(), "m3", "what the next life says is not theirs");
     }
     assert_eq!(bench.calls(), ["+red", "+red", "-red"], "it was asked for until it was confirmed");
@@ -254,10 +259,8 @@ async fn a_room_whose_end_was_missed_puts_out_when_it_is_caught_up() {
 #[tokio::test]
 async fn a_listener_hears_everything_without_having_joined() {
     let bench = bench();
-    let mailbox = Arc::new(Mailbox::new(10_000, bench.metrics.clone()));
-    let format = WireFormat { form: EventForm::Pychat, framing: FramingKind::Lines };
-    let member =
-        LocalMember { session: SessionId::from_u128(9), mailbox: mailbox.clone(), format, sees_own_leaving: false };
+    let member = LocalMember { sees_own_leaving: false, ..bench.guest(9) };
+    let mailbox = member.mailbox.clone();
     let arrival = bench.hub.listen(&bench.room, member);
     assert!(arrival.ready.is_some(), "the first one has the traffic sent");
     bench.hub.confirm(&bench.room);
@@ -292,4 +295,55 @@ fn nothing_after_the_position_where_listening_began_is_missed() {
     bench.hub.caught_up(&bench.room, &[said(2, 5), said(2, 6)], None);
     bench.hub.begin_after(&bench.room, at(9));
     assert_eq!(bench.deliver(&said(2, 7)), Delivered::To(0), "once something was delivered it moves nothing");
+}
+
+#[tokio::test]
+async fn who_is_told_what_it_missed_gets_what_is_heard_meanwhile_after_it_and_once() {
+    let bench = bench();
+    bench.enter(1);
+    bench.deliver(&event(1, 1, EventKind::Joined));
+    let member = bench.guest(9);
+    let mailbox = member.mailbox.clone();
+    bench.hub.wait(&bench.room, member);
+    bench.deliver(&said(1, 2));
+    bench.deliver(&said(1, 3));
+    let told = LocalMember { mailbox: mailbox.clone(), ..bench.guest(9) };
+    told.tell(&bench.room, &said(1, 1));
+    told.tell(&bench.room, &said(1, 2));
+    assert!(bench.hub.activate(&bench.room, SessionId::from_u128(9), at(2)));
+    bench.deliver(&said(1, 4));
+    assert_eq!(bodies(&mailbox).await, ["m1", "m2", "m3", "m4"]);
+}
+
+#[tokio::test]
+async fn who_missed_too_much_while_being_told_is_told_once_more() {
+    let bench = bench();
+    bench.enter(1);
+    bench.deliver(&event(1, 1, EventKind::Joined));
+    let member = bench.guest(9);
+    let (mailbox, session) = (member.mailbox.clone(), member.session);
+    bench.hub.wait(&bench.room, member);
+    let text = "x".repeat(WAITING_BYTES_MAX);
+    bench.deliver(&event(1, 2, EventKind::Message { id: MessageId(2), text }));
+    bench.deliver(&said(1, 3));
+    assert!(!bench.hub.activate(&bench.room, session, at(1)), "it was not put by");
+    bench.deliver(&said(1, 4));
+    assert!(bench.hub.activate(&bench.room, session, at(3)));
+    assert_eq!(bodies(&mailbox).await, ["m4"]);
+}
+
+#[tokio::test]
+async fn an_account_is_put_out_in_whatever_session_and_is_not_shown_what_it_said() {
+    let bench = bench();
+    let bob = Nickname::parse("bob").unwrap();
+    let member = LocalMember { account: Some(bob.clone()), sees_own_messages: false, ..bench.guest(9) };
+    let mailbox = member.mailbox.clone();
+    bench.hub.listen(&bench.room, member);
+    let actor = Actor { session: SessionId::from_u128(7), nickname: Some(bob.clone()) };
+    let said_by_bob = EventKind::Message { id: MessageId(1), text: "mine".into() };
+    bench.deliver(&Envelope { position: at(1), time_us: 0, event: Event::new(actor, said_by_bob) });
+    bench.deliver(&event(1, 2, EventKind::Removed { who: Actor::account(bob) }));
+    bench.deliver(&said(1, 3));
+    assert_eq!(mailbox.take_put_out(), [PutOut { room: bench.room.clone(), shown: true }]);
+    assert_eq!(bodies(&mailbox).await, ["User bob has left the room"]);
 }
