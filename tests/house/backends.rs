@@ -28,12 +28,74 @@ macro_rules! clauses {
     };
 }
 
+/// Runs clauses about two nodes of one cluster; on the embedded backend, which has one node, that one is both.
+macro_rules! clauses_of_two {
+    ($($clause:ident)+) => {
+        mod one_node_twice {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let node = crate::backends::embedded(None);
+                super::$clause([&node, &node]).await;
+            })+
+        }
+
+        mod two_nodes {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let server = crate::backends::Server::start();
+                let (one, two) = (crate::backends::redis(&server).await, crate::backends::redis(&server).await);
+                super::$clause([&one, &two]).await;
+            })+
+        }
+    };
+}
+
+/// Runs clauses about what stays when a node goes and another comes, which the second argument does.
+macro_rules! lasting_clauses {
+    ($($clause:ident)+) => {
+        mod over_a_restart {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let folder = tempfile::tempdir().unwrap();
+                let again = async |node: crate::backends::Node| {
+                    node.go().await;
+                    crate::backends::embedded(Some(folder.path()))
+                };
+                super::$clause(crate::backends::embedded(Some(folder.path())), again).await;
+            })+
+        }
+
+        mod on_another_node {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let server = crate::backends::Server::start();
+                let again = async |node: crate::backends::Node| {
+                    node.go().await;
+                    crate::backends::redis(&server).await
+                };
+                super::$clause(crate::backends::redis(&server).await, again).await;
+            })+
+        }
+    };
+}
+
 mod accounts;
+mod attempts;
+mod census;
 mod claims;
 mod cluster;
+mod enrolments;
+mod friends;
+mod inbox;
+mod members;
+mod numbers;
+mod owner;
 mod post;
+mod roles;
 mod rooms;
+mod search;
 mod single;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,10 +104,12 @@ use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::redis::{Redis, Settings};
 use crosstalk::backend::{
-    Backend, Claimant, Claimed, Entered, Entry, Heard, Inbound, Lease, Presence, Publisher, Ticket, decode_live,
-    inbound,
+    Backend, Claimant, Claimed, Entered, Entry, Heard, Holder, Inbound, Lease, Presence, Publication, Published,
+    Publisher, Ticket, decode_live, inbound,
 };
-use crosstalk::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, NodeId, Position, RoomId, SessionId};
+use crosstalk::chat::{
+    Actor, Envelope, Epoch, Event, EventKind, MessageId, Nickname, NodeId, Position, RoomId, SessionId,
+};
 use crosstalk::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -72,10 +136,14 @@ fn embedded(dir: Option<&std::path::Path>) -> Node {
 }
 
 fn embedded_with(dir: Option<&std::path::Path>, kept_rooms: u64) -> Node {
+    embedded_keeping(dir, kept_rooms, KEPT)
+}
+
+fn embedded_keeping(dir: Option<&std::path::Path>, kept_rooms: u64, count: u64) -> Node {
     let clock = Clock::manual();
     let metrics = Arc::new(Metrics::new());
     let (sender, receiver) = inbound(1 << 20, metrics.clone());
-    let retention = Retention { count: KEPT, age_us: 3_600_000_000, rooms: 10, kept_rooms };
+    let retention = Retention { count, age_us: 3_600_000_000, rooms: 10, kept_rooms };
     let backend = Arc::new(Embedded::open(dir, retention, sender, clock.clone(), Entropy::system()).unwrap());
     let running = CancellationToken::new().drop_guard();
     let id = NodeId::from_random(1);
@@ -134,13 +202,22 @@ impl Node {
         envelope
     }
 
+    /// Gives up all that it has, as a node that is stopped.
+    async fn go(self) {
+        self.backend.presence.retire().await.unwrap();
+    }
+
     async fn subscribe(&self, room: &RoomId) {
         assert!(self.backend.broker.subscribe(room).await.unwrap());
     }
 
     async fn say(&self, room: &RoomId, who: &Actor, text: &str) -> Position {
-        let event = Event::new(who.clone(), EventKind::Message { text: text.into() });
-        self.backend.broker.publish(room, &event, Publisher::Anyone).await.unwrap().unwrap()
+        self.publish(room, &message(who, text), Publisher::Anyone).await.expect("anyone may publish").position
+    }
+
+    async fn publish(&self, room: &RoomId, event: &Event, publisher: Publisher<'_>) -> Option<Published> {
+        let publication = Publication { event, publisher, key: None };
+        self.backend.broker.publish(room, publication).await.unwrap()
     }
 
     async fn enter(&self, room: &RoomId, who: &Actor) -> Entered {
@@ -149,12 +226,12 @@ impl Node {
     }
 
     async fn restore(&self, room: &RoomId, who: &Actor, known: Option<Epoch>) -> Entered {
-        self.backend.presence.enter(room, who, &Entry::Restore { known }).await.unwrap().unwrap()
+        self.backend.presence.enter(room, who, &Entry::Restore { known, account: None }).await.unwrap().unwrap()
     }
 
     /// Claims a nickname for a guest.
     async fn claim(&self, name: &str, session: SessionId) -> Claimed {
-        self.backend.presence.claim(&nickname(name), session, Claimant::Guest).await.unwrap()
+        self.backend.presence.claim(&nickname(name), bearer(session), Claimant::Guest).await.unwrap()
     }
 }
 
@@ -173,9 +250,18 @@ fn actor(session: u128, name: &str) -> Actor {
     Actor { session: SessionId::from_u128(session), nickname: Some(nickname(name)) }
 }
 
+/// A session that reads no inbox, as the bearer of a nickname.
+fn bearer(session: SessionId) -> Holder {
+    Holder { session, reads_inbox: false }
+}
+
+fn message(who: &Actor, text: &str) -> Event {
+    Event::new(who.clone(), EventKind::Message { id: MessageId(1), text: text.into() })
+}
+
 fn text(envelope: &Envelope) -> &str {
     match &envelope.event.kind {
-        EventKind::Message { text } => text,
+        EventKind::Message { text, .. } => text,
         other => panic!("{other:?} is no message"),
     }
 }

@@ -13,7 +13,6 @@ mod kept;
 mod members;
 mod post;
 mod presence;
-mod push;
 mod room;
 mod rooms;
 mod search;

@@ -3,7 +3,7 @@
 use redb::{ReadableTable, TableDefinition};
 
 use super::super::super::BackendError;
-use super::super::push::{decode_push, encode_push};
+use super::super::super::pushes::{decode_push, encode_push};
 use super::{Batch, failed};
 use crate::chat::{Mail, Nickname, Push};
 
@@ -33,9 +33,8 @@ impl Batch {
         let range = (account.as_str(), after.saturating_add(1))..=(account.as_str(), u64::MAX);
         let rows = inbox.range(range).map_err(failed)?.take(limit).map(|row| {
             let (key, push) = row.map_err(failed)?;
-            let number = key.value().1;
-            let push = decode_push(push.value()).ok_or_else(|| failed(format!("the push {number} cannot be read")))?;
-            Ok(Mail { number, push })
+            let push = decode_push(push.value()).map_err(failed)?;
+            Ok(Mail { number: key.value().1, push })
         });
         rows.collect()
     }
