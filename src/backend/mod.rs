@@ -32,6 +32,7 @@ mod letter;
 mod members;
 mod post;
 mod presence;
+mod pushes;
 pub mod redis;
 mod rooms;
 mod search;

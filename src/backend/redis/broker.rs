@@ -7,36 +7,46 @@ use redis::Value;
 use redis::streams::StreamRangeReply;
 use tokio::sync::oneshot;
 
-use super::super::{BackendError, Broker, CatchUp, Publication, Published, Publisher, decode_event, encode_event};
+use super::super::{
+    BackendError, Broker, CatchUp, KEY_LIFE, Publication, Published, Publisher, decode_event, encode_event,
+};
 use super::Redis;
-use super::lease::member_key;
-use crate::chat::{Envelope, Epoch, EventKind, MessageId, Position, RoomId};
+use super::applicants::{account_key, member_key};
+use crate::chat::{Actor, Envelope, Epoch, EventKind, MessageId, Position, RoomId};
 
 #[async_trait]
 impl Broker for Redis {
     async fn publish(&self, room: &RoomId, publication: Publication<'_>) -> Result<Option<Published>, BackendError> {
-        let Publication { event, publisher, .. } = publication;
+        let Publication { event, publisher, key } = publication;
         self.sure_lease()?;
         let mut connection = self.link.connection()?;
         let mut call = self.scripts.publish.prepare_invoke();
-        call.key(self.keys.room(room))
-            .key(self.keys.room_log(room))
-            .key(self.keys.room_members(room))
-            .arg(self.keys.room_channel(room))
+        call.key(self.keys.room(room)).key(self.keys.room_log(room)).key(self.keys.room_members(room));
+        if let Some(key) = key {
+            call.key(self.keys.room_key(room, &author(&event.actor, publisher), key));
+        }
+        call.arg(self.keys.room_channel(room))
             .arg(encode_event(event))
             .arg(self.settings.history_count)
             .arg(self.fresh_epoch());
         match publisher {
-            Publisher::Member { .. } => call.arg(member_key(event.actor.session)),
-            Publisher::Anyone => call.arg(""),
+            Publisher::Member { account } => {
+                call.arg(member_key(event.actor.session)).arg(account.map(account_key).unwrap_or_default())
+            }
+            Publisher::Anyone => call.arg("").arg(""),
         };
-        let place: Vec<u64> = self.timed(call.invoke_async(&mut connection)).await?;
         let id = match &event.kind {
             EventKind::Message { id, .. } => *id,
             _ => MessageId::default(),
         };
-        let time_us = place.get(2).map_or(0, |time_us| *time_us as i64);
-        Ok(read_position(&place).map(|position| Published { position, time_us, id, repeated: false }))
+        call.arg(id.0).arg(KEY_LIFE.as_millis() as u64);
+        if *room == RoomId::lobby() {
+            call.arg("");
+        } else {
+            call.arg(self.settings.history_age.as_millis() as u64);
+        }
+        let place: Vec<u64> = self.timed(call.invoke_async(&mut connection)).await?;
+        Ok(read_published(&place))
     }
 
     async fn lease_numbers(&self, count: u32) -> Result<u32, BackendError> {
@@ -132,6 +142,21 @@ impl Redis {
 pub(super) fn read_position(place: &[u64]) -> Option<Position> {
     let [epoch, offset, ..] = place else { return None };
     Some(Position { epoch: Epoch::new(*epoch), offset: *offset })
+}
+
+/// Who publishes, as far as keys are told apart by it: the account where there is one, so that it outlives the session.
+fn author(actor: &Actor, publisher: Publisher<'_>) -> String {
+    match publisher {
+        Publisher::Member { account: Some(account) } => account_key(account),
+        Publisher::Member { account: None } => member_key(actor.session),
+        Publisher::Anyone => actor.identifier(),
+    }
+}
+
+fn read_published(place: &[u64]) -> Option<Published> {
+    let [.., time_us, id, repeated] = place else { return None };
+    let position = read_position(place)?;
+    Some(Published { position, time_us: *time_us as i64, id: MessageId(*id as u32), repeated: *repeated == 1 })
 }
 
 fn read_entries(epoch: Epoch, entries: &StreamRangeReply) -> Vec<Envelope> {

@@ -53,9 +53,12 @@ impl Directory for Redis {
         let mut ask = redis::pipe();
         ask.hget(self.keys.user(&login.account), "valid_after_s");
         ask.zscore(self.keys.user_revoked(&login.account), login_member(login.id));
-        let (valid_after_s, revoked): (Option<i64>, Option<f64>) =
+        ask.get(self.keys.deleted(&login.account));
+        let (valid_after_s, revoked, deleted_us): (Option<i64>, Option<f64>, Option<i64>) =
             self.timed(ask.query_async(&mut *connection)).await?;
-        let ended = valid_after_s.is_some_and(|time_s| Revocation::BegunUntil(time_s).covers(login));
+        // A login of an account that was deleted is none of whoever has the name since.
+        let ends_s = [valid_after_s, deleted_us.map(|time_us| time_us / 1_000_000)];
+        let ended = ends_s.into_iter().flatten().any(|time_s| Revocation::BegunUntil(time_s).covers(login));
         Ok(!ended && revoked.is_none())
     }
 
@@ -92,6 +95,7 @@ impl Redis {
             call.key(self.keys.user(&account)).key(self.keys.nickname(&account)).arg(identity.to_string());
             let made: bool = self.timed(call.invoke_async(connection)).await?;
             if made {
+                self.count_user(&account, connection).await?;
                 return Ok(Some(account));
             }
         }

@@ -37,6 +37,56 @@ impl Keys {
         format!("{}user:{{{account}}}:revoked", self.prefix)
     }
 
+    /// Set of an account's friends, in the slot of [`Keys::user`] like all that follows of an account.
+    pub fn user_friends(&self, account: &Nickname) -> String {
+        format!("{}user:{{{account}}}:friends", self.prefix)
+    }
+
+    /// Hash: requests that wait for an account, by their numbers.
+    pub fn user_requests(&self, account: &Nickname) -> String {
+        format!("{}user:{{{account}}}:requests", self.prefix)
+    }
+
+    /// Stream of what an account is to be told; the entry ids are the numbers.
+    pub fn user_inbox(&self, account: &Nickname) -> String {
+        format!("{}user:{{{account}}}:inbox", self.prefix)
+    }
+
+    /// Hash: the rooms of which an account is a member, and up to where it was told.
+    pub fn user_rooms(&self, account: &Nickname) -> String {
+        format!("{}user:{{{account}}}:rooms", self.prefix)
+    }
+
+    /// String with TTL: when the account of this name was deleted last.
+    pub fn deleted(&self, account: &Nickname) -> String {
+        format!("{}deleted:{{{account}}}", self.prefix)
+    }
+
+    /// Set of all accounts, to count them.
+    pub fn users(&self) -> String {
+        format!("{}users", self.prefix)
+    }
+
+    /// Sorted set: words by which accounts are found.
+    pub fn search_users(&self) -> String {
+        format!("{}search:users", self.prefix)
+    }
+
+    /// Sorted set: words by which kept rooms are found.
+    pub fn search_rooms(&self) -> String {
+        format!("{}search:rooms", self.prefix)
+    }
+
+    /// Hash: the largest numbers that the cluster has seen.
+    pub fn census(&self) -> String {
+        format!("{}census", self.prefix)
+    }
+
+    /// Hash with TTL: wrong attempts at something secret.
+    pub fn attempts(&self, of: &str) -> String {
+        format!("{}attempts:{{{of}}}", self.prefix)
+    }
+
     /// String: the name that an identity chose.
     pub fn identity(&self, identity: &Identity) -> String {
         format!("{}identity:{{{identity}}}", self.prefix)
@@ -47,12 +97,12 @@ impl Keys {
         format!("{}room:{{{room}}}", self.prefix)
     }
 
-    /// Set of a room's members: `s:<session>`.
+    /// Set of a room's members: `s:<session>`, and `u:<account>` for an account that is one for good.
     pub fn room_members(&self, room: &RoomId) -> String {
         format!("{}room:{{{room}}}:members", self.prefix)
     }
 
-    /// Hash: member → lease and nickname, for the sweep and for member lists.
+    /// Hash: session that is there → lease and nickname, for the sweep and for member lists.
     pub fn room_who(&self, room: &RoomId) -> String {
         format!("{}room:{{{room}}}:who", self.prefix)
     }
@@ -75,6 +125,16 @@ impl Keys {
     /// Hash: who waits for a room's permission, and what they are called.
     pub fn room_applicants(&self, room: &RoomId) -> String {
         format!("{}room:{{{room}}}:applicants", self.prefix)
+    }
+
+    /// Sorted set of the accounts that are members for good, by when they became it.
+    pub fn room_roll(&self, room: &RoomId) -> String {
+        format!("{}room:{{{room}}}:roll", self.prefix)
+    }
+
+    /// String with TTL: where the publication stands that an author made under a key.
+    pub fn room_key(&self, room: &RoomId, author: &str, key: &str) -> String {
+        format!("{}room:{{{room}}}:key:{author}:{key}", self.prefix)
     }
 
     /// Sorted set of all kept rooms, every score 0, so that it is in the order of their ids.
@@ -127,6 +187,11 @@ impl Keys {
     /// Set of what a lease's sessions hold, to be released if the node dies.
     pub fn lease_claims(&self, lease: &str) -> String {
         format!("{}node:{{{lease}}}:claims", self.prefix)
+    }
+
+    /// String with TTL: what the lease's node counts.
+    pub fn lease_count(&self, lease: &str) -> String {
+        format!("{}node:{{{lease}}}:count", self.prefix)
     }
 
     /// String with TTL: some node is sweeping this lease.

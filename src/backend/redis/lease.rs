@@ -11,6 +11,7 @@ use redis::{Script, ScriptInvocation};
 
 use super::super::{BackendError, Lease, Swept, encode_event};
 use super::Redis;
+use super::applicants::member_key;
 use super::broker::read_position;
 use crate::chat::{Actor, Event, EventKind, Nickname, Position, RoomId, SessionId};
 
@@ -47,6 +48,14 @@ impl Claim {
             _ => None,
         }
     }
+}
+
+/// Whose nickname was freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freed {
+    No,
+    Guest,
+    Account,
 }
 
 impl Redis {
@@ -142,6 +151,7 @@ impl Redis {
             let found: Vec<Swept> = counts.try_collect().await?;
             swept.names += found.iter().map(|one| one.names).sum::<u64>();
             swept.memberships += found.iter().map(|one| one.memberships).sum::<u64>();
+            swept.accounts.extend(found.into_iter().flat_map(|one| one.accounts));
         }
         let mut forget = redis::pipe();
         forget.srem(self.keys.nodes(), lease).ignore();
@@ -176,7 +186,9 @@ impl Redis {
         let mut swept = Swept::default();
         match claim {
             Claim::Nickname { session, nickname } => {
-                swept.names += u64::from(self.free_nickname(nickname, *session, lease, connection).await?);
+                let freed = self.free_nickname(nickname, *session, lease, connection).await?;
+                swept.names += u64::from(freed != Freed::No);
+                swept.accounts.extend((freed == Freed::Account).then(|| nickname.clone()));
             }
             Claim::Membership { session, room } => {
                 let mut ask = redis::cmd("HGET");
@@ -191,31 +203,35 @@ impl Redis {
         Ok(swept)
     }
 
-    /// Frees a nickname held by this session under this lease (`""`: any lease); `true` if it was held so.
+    /// Frees a nickname held by this session under this lease (`""`: any lease), if it was held so.
     pub(super) async fn free_nickname(
         &self,
         nickname: &Nickname,
         session: SessionId,
         lease: &str,
         connection: &mut MultiplexedConnection,
-    ) -> Result<bool, BackendError> {
+    ) -> Result<Freed, BackendError> {
         let (hash, set) = (self.keys.nickname(nickname), self.keys.nickname_set(nickname));
         let holder: Option<String> =
             self.timed(redis::cmd("HGET").arg(&hash).arg("session").query_async(connection)).await?;
         let session = session.to_string();
         if holder.is_some_and(|holder| holder != session) {
-            return Ok(false);
+            return Ok(Freed::No);
         }
         // Out of the set while the name is still held: whoever claims it next then puts it there after us.
         self.timed(redis::cmd("SREM").arg(&set).arg(nickname.as_str()).exec_async(connection)).await?;
         let mut call = self.scripts.release.prepare_invoke();
-        call.key(&hash).arg(&session).arg(lease);
+        call.key(&hash).key(self.keys.user(nickname)).arg(&session).arg(lease);
         let freed: i64 = self.timed(call.invoke_async(connection)).await?;
         if freed == 0 {
             // It is held after all: under another lease, or by somebody who was quicker.
             self.timed(redis::cmd("SADD").arg(&set).arg(nickname.as_str()).exec_async(connection)).await?;
         }
-        Ok(freed == 1)
+        Ok(match freed {
+            2 => Freed::Account,
+            1 => Freed::Guest,
+            _ => Freed::No,
+        })
     }
 
     /// Ends a membership owned by this lease (`""`: any lease) and announces it; the position of the leave.
@@ -229,14 +245,25 @@ impl Redis {
         let event = Event::new(who.clone(), EventKind::Left);
         let mut call = self.membership_call(&self.scripts.leave, room, &event);
         call.arg(member_key(who.session)).arg(self.settings.history_age.as_millis() as u64).arg(lease);
+        call.arg(who.nickname.as_ref().map_or("", Nickname::as_str));
         let place: Vec<u64> = self.timed(call.invoke_async(connection)).await?;
         Ok(read_position(&place))
     }
 }
 
 impl Redis {
-    /// A call of a script that changes a room's members and announces it: its keys, and the arguments all of them begin with.
+    /// A call of a script that changes a room and tells it: its keys, and the arguments all of them begin with.
     pub(super) fn membership_call<'a>(&self, script: &'a Script, room: &RoomId, event: &Event) -> ScriptInvocation<'a> {
+        let mut call = self.room_call(script, room);
+        call.arg(self.keys.room_channel(room))
+            .arg(encode_event(event))
+            .arg(self.settings.history_count)
+            .arg(self.fresh_epoch());
+        call
+    }
+
+    /// A call of a script that changes a room: all that is kept of it.
+    pub(super) fn room_call<'a>(&self, script: &'a Script, room: &RoomId) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
         call.key(self.keys.room(room))
             .key(self.keys.room_log(room))
@@ -245,17 +272,9 @@ impl Redis {
             .key(self.keys.room_admins(room))
             .key(self.keys.room_admitted(room))
             .key(self.keys.room_applicants(room))
-            .arg(self.keys.room_channel(room))
-            .arg(encode_event(event))
-            .arg(self.settings.history_count)
-            .arg(self.fresh_epoch());
+            .key(self.keys.room_roll(room));
         call
     }
-}
-
-/// How a guest session stands in a room's set of members.
-pub(super) fn member_key(session: SessionId) -> String {
-    format!("s:{session}")
 }
 
 #[cfg(test)]

@@ -3,17 +3,26 @@
 //! Three kinds of connection: one multiplexed connection for the hot path (`link`), a pool for the rare transactional
 //! commands, and one connection that only hears (`bus`). The scripts in `lua/` are the only writers of room state.
 
+mod applicants;
+mod attempts;
 mod broker;
 mod bus;
+mod catalogue;
+mod census;
 mod directory;
+mod enrolments;
+mod friends;
+mod inbox;
 mod keys;
 mod lease;
 mod link;
+mod members;
 mod post;
 mod presence;
 mod rooms;
 mod scripts;
-mod stubs;
+mod search;
+mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

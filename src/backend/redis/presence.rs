@@ -10,8 +10,9 @@ use super::super::{
     APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept,
 };
 use super::Redis;
-use super::lease::{Claim, member_key};
-use super::rooms::person_key;
+use super::applicants::{member_key, person_key};
+use super::inbox::read_holder;
+use super::lease::{Claim, Freed};
 use crate::chat::{Actor, Epoch, Event, EventKind, Identity, Nickname, PersonKey, Position, RoomId, SessionId};
 
 #[async_trait]
@@ -24,7 +25,7 @@ impl Presence for Redis {
         loop {
             let lease = self.sure_lease()?;
             self.note("SADD", &lease, &note, &mut connection).await?;
-            let claimed = self.call_claim(nickname, session, claimant, &lease, &mut connection).await?;
+            let claimed = self.call_claim(nickname, holder, claimant, &lease, &mut connection).await?;
             let Claimed::Done { from } = claimed else {
                 self.note("SREM", &lease, &note, &mut connection).await?;
                 return Ok(claimed);
@@ -33,6 +34,10 @@ impl Presence for Redis {
             let mut list = redis::cmd("SADD");
             list.arg(self.keys.nickname_set(nickname)).arg(nickname.as_str());
             self.timed(list.exec_async(&mut *connection)).await?;
+            if claimant == Claimant::Account {
+                // It may be one that a token made just now.
+                self.count_user(nickname, &mut connection).await?;
+            }
             if self.is_current(&lease) {
                 return Ok(Claimed::Done { from: taken_from });
             }
@@ -41,18 +46,19 @@ impl Presence for Redis {
 
     async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError> {
         let mut connection = self.pooled().await?;
-        let held = self.free_nickname(nickname, session, "", &mut connection).await?;
+        let freed = self.free_nickname(nickname, session, "", &mut connection).await?;
         let lease = self.lease.read().clone();
         self.note("SREM", &lease, &Claim::Nickname { session, nickname: nickname.clone() }, &mut connection).await?;
-        Ok(held)
+        Ok(freed != Freed::No)
     }
 
     async fn holder(&self, nickname: &Nickname) -> Result<Option<Holder>, BackendError> {
         let mut connection = self.pooled().await?;
-        let mut ask = redis::cmd("HGET");
-        ask.arg(self.keys.nickname(nickname)).arg("session");
-        let holder: Option<String> = self.timed(ask.query_async(&mut *connection)).await?;
-        Ok(holder.as_deref().and_then(SessionId::parse).map(|session| Holder { session, reads_inbox: false }))
+        let mut ask = redis::cmd("HMGET");
+        ask.arg(self.keys.nickname(nickname)).arg(&["session", "inbox"]);
+        let (session, reads_inbox): (Option<String>, Option<String>) =
+            self.timed(ask.query_async(&mut *connection)).await?;
+        Ok(read_holder(session.as_deref().unwrap_or_default(), reads_inbox.as_deref().unwrap_or_default()))
     }
 
     async fn enter(&self, room: &RoomId, who: &Actor, entry: &Entry) -> Result<Result<Entered, Denial>, BackendError> {
@@ -128,7 +134,7 @@ impl Redis {
     async fn call_claim(
         &self,
         nickname: &Nickname,
-        session: SessionId,
+        holder: Holder,
         claimant: Claimant,
         lease: &str,
         connection: &mut MultiplexedConnection,
@@ -140,7 +146,8 @@ impl Redis {
         };
         let mut call = self.scripts.claim.prepare_invoke();
         call.key(self.keys.nickname(nickname)).key(self.keys.user(nickname));
-        call.arg(session.to_string()).arg(lease).arg(claimant).arg(Identity::of_token(nickname).to_string());
+        call.arg(holder.session.to_string()).arg(lease).arg(claimant).arg(Identity::of_token(nickname).to_string());
+        call.arg(u8::from(holder.reads_inbox));
         let (claimed, from): (i64, Option<String>) = self.timed(call.invoke_async(connection)).await?;
         Ok(match claimed {
             1 => Claimed::Done { from: from.as_deref().and_then(SessionId::parse) },
@@ -164,13 +171,13 @@ impl Redis {
         match entry {
             Entry::Join(ticket) => {
                 let key = ticket.account.clone().map_or(PersonKey::Guest(who.session), PersonKey::Account);
-                call.arg("join").arg("").arg(u8::from(ticket.must_exist));
-                call.arg(ticket.account.as_ref().map_or("", Nickname::as_str));
-                call.arg(ticket.proof.as_deref().unwrap_or_default());
-                call.arg(person_key(&key)).arg(who.identifier()).arg(APPLICANTS_MAX);
+                call.arg("join").arg("").arg(ticket.account.as_ref().map_or("", Nickname::as_str));
+                call.arg(u8::from(ticket.must_exist)).arg(ticket.proof.as_deref().unwrap_or_default());
+                call.arg(person_key(&key)).arg(who.identifier()).arg(APPLICANTS_MAX).arg(ticket.request.0);
             }
-            Entry::Restore { known, .. } => {
+            Entry::Restore { known, account } => {
                 call.arg("restore").arg(known.map_or_else(String::new, |epoch| epoch.value().to_string()));
+                call.arg(account.as_ref().map_or("", Nickname::as_str));
             }
         }
         let answer: Vec<String> = self.timed(call.invoke_async(connection)).await?;
@@ -179,7 +186,7 @@ impl Redis {
 }
 
 /// Reads what the script of entering answers.
-fn read_entered(answer: &[String]) -> Option<Result<Entered, Denial>> {
+pub(super) fn read_entered(answer: &[String]) -> Option<Result<Entered, Denial>> {
     let (word, rest) = answer.split_first()?;
     match (word.as_str(), rest) {
         ("in", [epoch, offset, _, members, announced]) => {

@@ -1,52 +1,35 @@
 //! Rooms that were created on purpose, on Redis.
 //!
-//! A room is in one slot, the list of all kept rooms in another. The room is changed first; then the list is written, and
-//! looked at once more against the room, so that of a creation and a destruction at the same time the later one stands. A
-//! crash in between leaves a room unlisted, which the next creation under its name mends, or an entry of a room that is
-//! gone, which lists pass over and the next creation or destruction under its name settles.
+//! Each step is one script on the room's slot. What is kept elsewhere follows: [`super::catalogue`] says how the list of rooms
+//! and the words by which they are found do, [`super::enrolments`] how the lists of the accounts that a creation or a decision
+//! makes members.
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
 
+use super::super::search::words;
 use super::super::{ADMINS_MAX, Asker, BackendError, Creation, Decided, RoomChange, RoomFault, Rooms};
 use super::Redis;
-use super::lease::member_key;
+use super::applicants::{Decision, account_key, read_applicant, read_person_key};
+use super::catalogue::{STORED, fields, odd_answer, record, stored_access};
+use super::enrolments::Attempt;
 use crate::chat::{
-    AccessType, Actor, Addressee, Applicant, Event, EventKind, Nickname, PersonKey, RoomId, RoomRecord, RoomSummary,
-    RoomView, SessionId,
+    Actor, Applicant, Epoch, Event, EventKind, Nickname, PersonKey, Position, RoomId, RoomNews, RoomRecord,
+    RoomSummary, RoomView,
 };
 
-/// Entries of rooms that are gone that one list passes over, beyond its limit.
-const STALE_MAX: usize = 100;
-
-/// The fields of a kept room's record, as [`record`] reads them.
-const STORED: &[&str] = &["kept", "owner", "access", "password", "nickname", "description"];
+/// How often a decision is tried whose applicant changes meanwhile what it wants.
+const TRIES: usize = 10;
 
 /// What a script says beside "done".
-fn verdict(word: &str) -> Result<Result<(), RoomFault>, BackendError> {
+pub(super) fn verdict(word: &str) -> Result<Result<(), RoomFault>, BackendError> {
     match word {
         "done" => Ok(Ok(())),
         "unknown" => Ok(Err(RoomFault::Unknown)),
         "forbidden" => Ok(Err(RoomFault::Forbidden)),
+        "outside" => Ok(Err(RoomFault::NotMember)),
         "nobody" => Ok(Err(RoomFault::NoApplicant)),
         "full" => Ok(Err(RoomFault::TooMany)),
         other => Err(BackendError::Failed(format!("a script said {other:?}"))),
-    }
-}
-
-/// How a person stands in the sets and hashes of a room.
-pub(super) fn person_key(key: &PersonKey) -> String {
-    match key {
-        PersonKey::Account(name) => format!("u:{name}"),
-        PersonKey::Guest(session) => member_key(*session),
-    }
-}
-
-fn read_person_key(text: &str) -> Option<PersonKey> {
-    match text.split_once(':')? {
-        ("u", name) => Nickname::parse(name).ok().map(PersonKey::Account),
-        ("s", session) => SessionId::parse(session).map(PersonKey::Guest),
-        _ => None,
     }
 }
 
@@ -56,15 +39,30 @@ impl Rooms for Redis {
         let mut connection = self.pooled().await?;
         let listed: u64 =
             self.timed(redis::cmd("ZCARD").arg(self.keys.kept_rooms()).query_async(&mut *connection)).await?;
-        let mut call = self.scripts.create.prepare_invoke();
-        call.key(self.keys.room(room)).key(self.keys.room_log(room)).key(self.keys.room_members(room));
-        call.arg(self.fresh_epoch()).arg(u8::from(listed >= self.settings.kept_rooms));
+        let attempt = match &record.owner {
+            Some(owner) => Some((owner, self.enlist(owner, room, &mut connection).await?)),
+            None => None,
+        };
+        let is_full =
+            listed >= self.settings.kept_rooms || attempt.as_ref().is_some_and(|(_, attempt)| attempt.is_full);
+        let mut call = self.room_call(&self.scripts.create, room);
+        call.arg(self.fresh_epoch()).arg(u8::from(is_full)).arg(record.owner.as_ref().map_or("", Nickname::as_str));
         for (field, value) in fields(record) {
             call.arg(field).arg(value);
         }
-        let created: i64 = self.timed(call.invoke_async(&mut *connection)).await?;
+        let answer: Vec<i64> = self.timed(call.invoke_async(&mut *connection)).await?;
+        match (answer.as_slice(), &attempt) {
+            ([1, epoch, top], Some((owner, _))) => {
+                let position = Position { epoch: Epoch::new(*epoch as u64), offset: *top as u64 };
+                self.note_enrolled(owner, room, position, &mut connection).await?;
+            }
+            ([1, ..], None) => {}
+            (_, Some((owner, attempt))) => self.give_up_attempt(owner, room, attempt, &mut connection).await?,
+            (_, None) => {}
+        }
+        let created = answer.first().copied().ok_or_else(odd_answer)?;
         if created >= 0 {
-            self.list_truly(room, &mut connection).await?;
+            self.list_truly(room, &[], &mut connection).await?;
         }
         Ok(match created {
             1 => Creation::Done,
@@ -80,13 +78,14 @@ impl Rooms for Redis {
         account: Option<&Nickname>,
     ) -> Result<Result<(), RoomFault>, BackendError> {
         let mut connection = self.pooled().await?;
+        let former = self.room_words(room, &mut connection).await?;
         let event = Event::new(by.clone(), EventKind::Destroyed { room: room.clone() });
         let mut call = self.membership_call(&self.scripts.destroy, room, &event);
         call.arg(account.map_or("", Nickname::as_str)).arg(self.settings.history_age.as_millis() as u64);
         let word: String = self.timed(call.invoke_async(&mut *connection)).await?;
         // Unknown is what one is told who tries again after a destruction that got no further than the room.
         if matches!(word.as_str(), "done" | "unknown") {
-            self.list_truly(room, &mut connection).await?;
+            self.list_truly(room, &former, &mut connection).await?;
         }
         verdict(&word)
     }
@@ -98,10 +97,19 @@ impl Rooms for Redis {
         change: &RoomChange,
     ) -> Result<Result<(), RoomFault>, BackendError> {
         let mut connection = self.pooled().await?;
-        let mut call = self.scripts.change.prepare_invoke();
-        call.key(self.keys.room(room))
-            .key(self.keys.room_admins(room))
-            .arg(by.nickname.as_ref().map_or("", Nickname::as_str));
+        let mut former = Vec::new();
+        if let Some(nickname) = &change.nickname {
+            former = self.room_words(room, &mut connection).await?;
+            former.extend(words(room.as_str(), nickname));
+        }
+        let news = RoomNews {
+            access: change.access.as_ref().map(|(access, _)| *access),
+            nickname: change.nickname.clone(),
+            description: change.description.clone(),
+        };
+        let event = Event::new(by.clone(), EventKind::Changed(news));
+        let mut call = self.membership_call(&self.scripts.change, room, &event);
+        call.arg(by.nickname.as_ref().map_or("", Nickname::as_str));
         if let Some((access, password_hash)) = &change.access {
             call.arg("access").arg(stored_access(*access));
             call.arg("password").arg(password_hash.as_deref().unwrap_or_default());
@@ -112,40 +120,50 @@ impl Rooms for Redis {
             }
         }
         let word: String = self.timed(call.invoke_async(&mut *connection)).await?;
+        if word == "done" && change.nickname.is_some() {
+            self.index_room(room, &former, &mut connection).await?;
+        }
         verdict(&word)
     }
 
     async fn decide(&self, room: &RoomId, by: &Nickname, who: &Asker, approve: bool) -> Result<Decided, BackendError> {
         let mut connection = self.pooled().await?;
-        let (key, name) = match who {
-            Asker::Named(Addressee::Session(session)) => (member_key(*session), ""),
-            Asker::Named(Addressee::Nickname(name)) => (String::new(), name.as_str()),
-            Asker::Request(_) => todo!(),
-        };
-        let mut call = self.scripts.decide.prepare_invoke();
-        call.key(self.keys.room(room)).key(self.keys.room_admins(room));
-        call.key(self.keys.room_admitted(room)).key(self.keys.room_applicants(room));
-        call.arg(by.as_str()).arg(key).arg(name).arg(u8::from(approve));
-        let answer: Vec<String> = self.timed(call.invoke_async(&mut *connection)).await?;
-        let [word, rest @ ..] = answer.as_slice() else { return Err(odd_answer()) };
-        if let Err(fault) = verdict(word)? {
-            return Ok(Err(fault));
+        let mut listed: Option<(Nickname, Attempt)> = None;
+        let mut decided = None;
+        for _ in 0..TRIES {
+            let account = listed.as_ref().map(|(account, _)| account);
+            let decision = Decision { by, who, approve, listed: account };
+            let answer = self.call_decide(room, &decision, &mut connection).await?;
+            if let ["list", key] = answer.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                let Some(PersonKey::Account(account)) = read_person_key(key) else { return Err(odd_answer()) };
+                let attempt = self.enlist(&account, room, &mut connection).await?;
+                if attempt.is_full {
+                    return Ok(Err(RoomFault::TooMany));
+                }
+                listed = Some((account, attempt));
+            } else {
+                decided = Some(answer);
+                break;
+            }
         }
-        let [key, identifier] = rest else { return Err(odd_answer()) };
-        let key = read_person_key(key).ok_or_else(odd_answer)?;
-        Ok(Ok(Applicant {
-            key,
-            identifier: identifier.clone(),
-            request: crate::chat::RequestId::default(),
-            asked_s: 0,
-            enrols: false,
-        }))
+        let answer = decided.ok_or_else(odd_answer)?;
+        if let Some((account, attempt)) = &listed {
+            match joined_at(&answer) {
+                Some(position) => self.note_enrolled(account, room, position, &mut connection).await?,
+                None => self.give_up_attempt(account, room, attempt, &mut connection).await?,
+            }
+        }
+        match answer.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["done", key, value, ..] => read_applicant(key, value).ok_or_else(odd_answer).map(Ok),
+            [word, ..] => verdict(word).map(|fault| fault.and(Err(RoomFault::NoApplicant))),
+            [] => Err(odd_answer()),
+        }
     }
 
     async fn withdraw(&self, room: &RoomId, account: &Nickname) -> Result<(), BackendError> {
         let mut connection = self.pooled().await?;
         let mut forget = redis::cmd("HDEL");
-        forget.arg(self.keys.room_applicants(room)).arg(person_key(&PersonKey::Account(account.clone())));
+        forget.arg(self.keys.room_applicants(room)).arg(account_key(account));
         self.timed(forget.exec_async(&mut *connection)).await
     }
 
@@ -155,15 +173,16 @@ impl Rooms for Redis {
         by: &Actor,
         account: &Nickname,
         admin: bool,
-        _of_members: bool,
+        of_members: bool,
     ) -> Result<Result<(), RoomFault>, BackendError> {
         let mut connection = self.pooled().await?;
-        let mut call = self.scripts.appoint.prepare_invoke();
-        call.key(self.keys.room(room)).key(self.keys.room_admins(room));
+        let event = Event::new(by.clone(), EventKind::Appointed { account: account.clone(), admin });
+        let mut call = self.membership_call(&self.scripts.appoint, room, &event);
         call.arg(by.nickname.as_ref().map_or("", Nickname::as_str))
             .arg(account.as_str())
             .arg(u8::from(admin))
-            .arg(ADMINS_MAX);
+            .arg(ADMINS_MAX)
+            .arg(u8::from(of_members));
         let word: String = self.timed(call.invoke_async(&mut *connection)).await?;
         verdict(&word)
     }
@@ -179,119 +198,21 @@ impl Rooms for Redis {
         type Stored = (Vec<Option<String>>, Vec<String>, Vec<(String, String)>, u64);
         let (stored, admins, applicants, members): Stored = self.timed(ask.query_async(&mut *connection)).await?;
         let Some(record) = record(&stored) else { return Ok(None) };
-        let applicant = |(key, identifier): (String, String)| {
-            Some(Applicant {
-                key: read_person_key(&key)?,
-                identifier,
-                request: crate::chat::RequestId::default(),
-                asked_s: 0,
-                enrols: false,
-            })
-        };
         let mut admins: Vec<Nickname> = admins.iter().filter_map(|name| Nickname::parse(name).ok()).collect();
         admins.sort();
-        let mut applicants: Vec<Applicant> = applicants.into_iter().filter_map(applicant).collect();
+        let mut applicants: Vec<Applicant> =
+            applicants.iter().filter_map(|(key, value)| read_applicant(key, value)).collect();
         applicants.sort_by(|one, other| one.key.cmp(&other.key));
         Ok(Some(RoomView { record, admins, applicants, members }))
     }
 
     async fn list(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomSummary>, BackendError> {
-        let mut connection = self.pooled().await?;
-        let mut from = after.map_or_else(|| "-".to_owned(), |room| format!("({room}"));
-        let mut summaries = Vec::new();
-        let mut budget = limit + STALE_MAX;
-        while summaries.len() < limit && budget > 0 {
-            let count = (limit - summaries.len()).min(budget);
-            let mut page = redis::cmd("ZRANGEBYLEX");
-            page.arg(self.keys.kept_rooms()).arg(&from).arg("+").arg("LIMIT").arg(0).arg(count);
-            let names: Vec<String> = self.timed(page.query_async(&mut *connection)).await?;
-            let Some(last) = names.last() else { break };
-            from = format!("({last}");
-            budget -= names.len();
-            summaries.extend(self.summaries(&names, &mut connection).await?);
-        }
-        Ok(summaries)
+        self.list_rooms(after, limit).await
     }
 }
 
-impl Redis {
-    /// Has the list say what the room says, whoever changed either meanwhile.
-    async fn list_truly(&self, room: &RoomId, connection: &mut MultiplexedConnection) -> Result<(), BackendError> {
-        let is_kept = || {
-            let mut ask = redis::cmd("HEXISTS");
-            ask.arg(self.keys.room(room)).arg("kept");
-            ask
-        };
-        let mut kept: bool = self.timed(is_kept().query_async(connection)).await?;
-        loop {
-            let mut write = redis::cmd(if kept { "ZADD" } else { "ZREM" });
-            write.arg(self.keys.kept_rooms());
-            if kept {
-                write.arg(0);
-            }
-            write.arg(room.as_str());
-            self.timed(write.exec_async(connection)).await?;
-            let now: bool = self.timed(is_kept().query_async(connection)).await?;
-            if now == kept {
-                return Ok(());
-            }
-            kept = now;
-        }
-    }
-
-    async fn summaries(
-        &self,
-        names: &[String],
-        connection: &mut MultiplexedConnection,
-    ) -> Result<Vec<RoomSummary>, BackendError> {
-        let rooms: Vec<RoomId> = names.iter().filter_map(|name| RoomId::parse(name).ok()).collect();
-        let mut ask = redis::pipe();
-        for room in &rooms {
-            ask.hmget(self.keys.room(room), STORED);
-            ask.scard(self.keys.room_members(room));
-        }
-        let answers: Vec<redis::Value> = self.timed(ask.query_async(connection)).await?;
-        let mut summaries = Vec::new();
-        for (room, pair) in rooms.into_iter().zip(answers.chunks_exact(2)) {
-            let read = redis::from_redis_value_ref::<Vec<Option<String>>>(&pair[0]).map_err(|_| odd_answer())?;
-            let members = redis::from_redis_value_ref(&pair[1]).map_err(|_| odd_answer())?;
-            if let Some(RoomRecord { access, nickname, description, .. }) = record(&read) {
-                summaries.push(RoomSummary { room, access, nickname, description, members });
-            }
-        }
-        Ok(summaries)
-    }
-}
-
-fn odd_answer() -> BackendError {
-    BackendError::Failed("a script's answer cannot be read".into())
-}
-
-/// The access type as it is stored: a public room has none, so that joining asks for nothing more.
-fn stored_access(access: AccessType) -> &'static str {
-    if access == AccessType::Public { "" } else { access.label() }
-}
-
-fn fields(record: &RoomRecord) -> Vec<(&'static str, &str)> {
-    let owner = record.owner.as_ref().map_or("", Nickname::as_str);
-    let all = [
-        ("owner", owner),
-        ("access", stored_access(record.access)),
-        ("password", record.password_hash.as_deref().unwrap_or_default()),
-        ("nickname", record.nickname.as_str()),
-        ("description", record.description.as_str()),
-    ];
-    all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
-}
-
-/// The record from its fields in the order of [`STORED`]; `None` if it is not kept.
-fn record(stored: &[Option<String>]) -> Option<RoomRecord> {
-    let [Some(_), owner, access, password_hash, nickname, description] = stored else { return None };
-    Some(RoomRecord {
-        owner: owner.as_ref().and_then(|name| Nickname::parse(name).ok()),
-        access: access.as_deref().map_or(Some(AccessType::Public), AccessType::from_label)?,
-        password_hash: password_hash.clone(),
-        nickname: nickname.clone().unwrap_or_default(),
-        description: description.clone().unwrap_or_default(),
-    })
+/// Where an account joined that was approved; `None` if it did not.
+fn joined_at(answer: &[String]) -> Option<Position> {
+    let [_, _, _, epoch, offset] = answer else { return None };
+    Some(Position { epoch: Epoch::new(epoch.parse().ok()?), offset: offset.parse().ok()? })
 }

@@ -1,4 +1,4 @@
--- Shared by publish, enter and leave: gives an event its place in a room's stream, keeps it and sends it.
+-- Shared by all that happens in a room: gives an event its place in a room's stream, keeps it and sends it.
 --
 -- append(meta, log, channel, payload, keep, fresh_epoch) -> {epoch, offset, time_us}
 --   meta, log      keys of the room's hash and stream (one slot)

@@ -1,15 +1,20 @@
--- Changes fields of a kept room's record. KEYS: 1 room hash, 2 admins. ARGV: 1 account, then fields and values; an empty
--- value removes its field.
+-- Changes fields of a kept room's record, and tells the room.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
+-- ARGV: 1 channel, 2 payload (the change), 3 keep, 4 fresh epoch, 5 account, then fields and values; an empty value removes its
+--       field.
 -- Returns 'done', 'unknown' or 'forbidden'.
-local refused = runs(KEYS[1], KEYS[2], ARGV[1], false)
+local refused = runs(KEYS[1], KEYS[5], ARGV[5], false)
 if refused then
   return refused
 end
-for field = 2, #ARGV, 2 do
+for field = 6, #ARGV, 2 do
   if ARGV[field + 1] == '' then
     redis.call('HDEL', KEYS[1], ARGV[field])
   else
     redis.call('HSET', KEYS[1], ARGV[field], ARGV[field + 1])
   end
+end
+if #ARGV > 5 then
+  append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 end
 return 'done'

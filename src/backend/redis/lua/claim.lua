@@ -1,6 +1,6 @@
 -- Claims a nickname for a session.
 -- KEYS: 1 nickname hash, 2 user hash. ARGV: 1 session, 2 lease, 3 'guest' | 'account' | 'again',
---       4 identity under which an account is made that is not known yet.
+--       4 identity under which an account is made that is not known yet, 5 '1' if the session reads its account's inbox.
 -- Returns {1, session it was taken over from, or ''}, {0, ''} when another session holds it, {-1, ''} when it is an account's.
 local account = redis.call('HEXISTS', KEYS[2], 'identity') == 1
 if ARGV[3] == 'guest' and account then
@@ -17,5 +17,5 @@ if ARGV[3] == 'account' and not account then
   local now = redis.call('TIME')
   redis.call('HSET', KEYS[2], 'identity', ARGV[4], 'created_us', now[1] .. string.format('%06d', now[2]))
 end
-redis.call('HSET', KEYS[1], 'session', ARGV[1], 'lease', ARGV[2])
+redis.call('HSET', KEYS[1], 'session', ARGV[1], 'lease', ARGV[2], 'inbox', ARGV[5])
 return {1, holder}

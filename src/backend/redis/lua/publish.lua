@@ -1,8 +1,32 @@
--- Publishes an event into a room.
--- KEYS: 1 room hash, 2 room stream, 3 members.
--- ARGV: 1 channel, 2 payload, 3 keep, 4 fresh epoch, 5 member that must be in the room, or '' for anyone.
--- Returns {epoch, offset, time_us}, or an empty list when the member is not in.
-if ARGV[5] ~= '' and redis.call('SISMEMBER', KEYS[3], ARGV[5]) == 0 then
+-- Publishes an event into a room; under a key only once.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 where a publication under this key stands, or none.
+-- ARGV: 1 channel, 2 payload, 3 keep, 4 fresh epoch, 5 session that must be a member, or '' for anyone, 6 account that will do in
+--       its place, as a member, or '', 7 number of the message, 8 for how long the key is remembered in ms, 9 retention in ms of a
+--       room that has no members and that nobody created, or '' for ever.
+-- Returns {epoch, offset, time_us, number, repeated (1 or 0)}, or an empty list when neither is a member.
+if KEYS[4] then
+  local before = redis.call('GET', KEYS[4])
+  if before then
+    local answer = {}
+    for number in string.gmatch(before, '%d+') do
+      table.insert(answer, number)
+    end
+    table.insert(answer, 1)
+    return answer
+  end
+end
+local function is_member(key)
+  return key ~= '' and redis.call('SISMEMBER', KEYS[3], key) == 1
+end
+if ARGV[5] ~= '' and not is_member(ARGV[5]) and not is_member(ARGV[6]) then
   return {}
 end
-return append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+local place = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+if KEYS[4] then
+  redis.call('SET', KEYS[4], table.concat(place, ' ') .. ' ' .. ARGV[7], 'PX', ARGV[8])
+end
+if ARGV[5] == '' and ARGV[9] ~= '' and redis.call('EXISTS', KEYS[3]) == 0 and redis.call('HEXISTS', KEYS[1], 'kept') == 0 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[9])
+  redis.call('PEXPIRE', KEYS[2], ARGV[9])
+end
+return {place[1], place[2], place[3], ARGV[7], 0}
