@@ -278,7 +278,7 @@ impl Chat {
         }
     }
 
-    /// Before a login, where one is needed, nothing but the login is possible.
+    /// Before a login, where one is needed, nothing but the login is possible, and what concerns nobody.
     fn may_ask(&self, who: &Participant, command: &Command) -> Result<(), Refusal> {
         let nameless = who.conduct.login_first && who.name.is_none();
         match command {
@@ -286,7 +286,11 @@ impl Chat {
             | Command::Login {
                 credential: Credential::Token(_) | Credential::Password(_) | Credential::PasswordOfAccount(_),
                 ..
-            } => Ok(()),
+            }
+            | Command::SignUp { .. }
+            | Command::Time
+            | Command::ServerInfo
+            | Command::Introduce => Ok(()),
             Command::Login { .. } if !self.is_barred(who) => Ok(()),
             _ if nameless || self.is_barred(who) => Err(Refusal::LoginRequired),
             _ => Ok(()),
