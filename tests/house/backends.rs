@@ -42,10 +42,12 @@ use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::redis::{Redis, Settings};
 use crosstalk::backend::{
-    Backend, Claimant, Claimed, Entered, Entry, Heard, Inbound, Lease, Presence, Publisher, Ticket, decode_live,
-    inbound,
+    Backend, Claimant, Claimed, Entered, Entry, Heard, Holder, Inbound, Lease, Presence, Publication, Published,
+    Publisher, Ticket, decode_live, inbound,
 };
-use crosstalk::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, NodeId, Position, RoomId, SessionId};
+use crosstalk::chat::{
+    Actor, Envelope, Epoch, Event, EventKind, MessageId, Nickname, NodeId, Position, RoomId, SessionId,
+};
 use crosstalk::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -139,8 +141,12 @@ impl Node {
     }
 
     async fn say(&self, room: &RoomId, who: &Actor, text: &str) -> Position {
-        let event = Event::new(who.clone(), EventKind::Message { text: text.into() });
-        self.backend.broker.publish(room, &event, Publisher::Anyone).await.unwrap().unwrap()
+        self.publish(room, &message(who, text), Publisher::Anyone).await.expect("anyone may publish").position
+    }
+
+    async fn publish(&self, room: &RoomId, event: &Event, publisher: Publisher<'_>) -> Option<Published> {
+        let publication = Publication { event, publisher, key: None };
+        self.backend.broker.publish(room, publication).await.unwrap()
     }
 
     async fn enter(&self, room: &RoomId, who: &Actor) -> Entered {
@@ -149,12 +155,12 @@ impl Node {
     }
 
     async fn restore(&self, room: &RoomId, who: &Actor, known: Option<Epoch>) -> Entered {
-        self.backend.presence.enter(room, who, &Entry::Restore { known }).await.unwrap().unwrap()
+        self.backend.presence.enter(room, who, &Entry::Restore { known, account: None }).await.unwrap().unwrap()
     }
 
     /// Claims a nickname for a guest.
     async fn claim(&self, name: &str, session: SessionId) -> Claimed {
-        self.backend.presence.claim(&nickname(name), session, Claimant::Guest).await.unwrap()
+        self.backend.presence.claim(&nickname(name), bearer(session), Claimant::Guest).await.unwrap()
     }
 }
 
@@ -173,9 +179,18 @@ fn actor(session: u128, name: &str) -> Actor {
     Actor { session: SessionId::from_u128(session), nickname: Some(nickname(name)) }
 }
 
+/// A session that reads no inbox, as the bearer of a nickname.
+fn bearer(session: SessionId) -> Holder {
+    Holder { session, reads_inbox: false }
+}
+
+fn message(who: &Actor, text: &str) -> Event {
+    Event::new(who.clone(), EventKind::Message { id: MessageId(1), text: text.into() })
+}
+
 fn text(envelope: &Envelope) -> &str {
     match &envelope.event.kind {
-        EventKind::Message { text } => text,
+        EventKind::Message { text, .. } => text,
         other => panic!("{other:?} is no message"),
     }
 }

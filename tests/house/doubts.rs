@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::{
-    Backend, BackendError, Claimant, Claimed, Denial, Entered, Entry, Lease, Presence, Swept, inbound,
+    Backend, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, inbound,
 };
-use crosstalk::chat::{Actor, Command, Conduct, Nickname, Position, Refusal, Reply, RoomId, SessionId};
+use crosstalk::chat::{Actor, Command, Conduct, Credential, Nickname, Position, Refusal, Reply, RoomId, SessionId};
 use crosstalk::hub::{Mailbox, WireFormat};
 use crosstalk::service::{Chat, ChatLimits, Participant, PasswordSettings, Passwords};
 use crosstalk::telemetry::{Metrics, Tracer};
@@ -34,15 +34,15 @@ impl Forgetful {
 
 #[async_trait]
 impl Presence for Forgetful {
-    async fn claim(&self, nickname: &Nickname, session: SessionId, as_what: Claimant) -> Result<Claimed, BackendError> {
-        self.answer(self.inner.claim(nickname, session, as_what).await)
+    async fn claim(&self, nickname: &Nickname, holder: Holder, as_what: Claimant) -> Result<Claimed, BackendError> {
+        self.answer(self.inner.claim(nickname, holder, as_what).await)
     }
 
-    async fn holder(&self, nickname: &Nickname) -> Result<Option<SessionId>, BackendError> {
+    async fn holder(&self, nickname: &Nickname) -> Result<Option<Holder>, BackendError> {
         self.answer(self.inner.holder(nickname).await)
     }
 
-    async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<(), BackendError> {
+    async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError> {
         self.answer(self.inner.release(nickname, session).await)
     }
 
@@ -88,6 +88,10 @@ const CONDUCT: Conduct = Conduct {
     join_creates: true,
     in_lobby: false,
     single_room: false,
+    enrols: false,
+    reads_inbox: false,
+    friends_only: false,
+    sees_own_messages: false,
     sees_own_leaving: false,
     in_step: false,
 };
@@ -118,7 +122,7 @@ impl Bench {
 
     async fn login(&self, who: &mut Participant, name: &str) -> Result<Reply, Refusal> {
         let nickname = Nickname::parse(name).ok();
-        self.chat.carry_out(who, Command::Login { nickname, token: None }, FORMAT).await.result
+        self.chat.carry_out(who, Command::Login { nickname, credential: Credential::None }, FORMAT).await.result
     }
 
     async fn join(&self, who: &mut Participant, room: &str) -> Result<Reply, Refusal> {

@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::auth::{TokenSettings, Tokens};
 use crosstalk::backend::embedded::{Embedded, Retention};
-use crosstalk::backend::{Backend, BackendError, Broker, CatchUp, Heard, InboundSender, Publisher, inbound};
+use crosstalk::backend::{
+    Backend, BackendError, Broker, CatchUp, Heard, Holder, InboundSender, Publication, Published, inbound,
+};
 use crosstalk::chat::{
-    AccessType, CloseReason, Command, Conduct, Envelope, Event, Login, LoginId, Nickname, Position, Refusal, Reply,
-    Revocation, RoomId, RoomRef, RoomWishes, SessionId,
+    AccessType, CloseReason, Command, Conduct, Credential, Envelope, Login, LoginId, Nickname, Position, Refusal,
+    Reply, Revocation, RoomId, RoomRef, RoomWishes, SessionId,
 };
 use crosstalk::hub::{Call, Mailbox, Outgoing, WireFormat};
 use crosstalk::service::{Accounts, Chat, ChatLimits, Participant, PasswordSettings, Passwords, dispatch};
@@ -30,16 +32,15 @@ struct Hoarse {
 
 #[async_trait]
 impl Broker for Hoarse {
-    async fn publish(
-        &self,
-        room: &RoomId,
-        event: &Event,
-        publisher: Publisher,
-    ) -> Result<Option<Position>, BackendError> {
+    async fn publish(&self, room: &RoomId, publication: Publication<'_>) -> Result<Option<Published>, BackendError> {
         if *room == RoomId::lobby() && self.hoarse.load(Ordering::Relaxed) {
             return Err(BackendError::Unavailable("the lobby hears nothing".into()));
         }
-        self.inner.publish(room, event, publisher).await
+        self.inner.publish(room, publication).await
+    }
+
+    async fn lease_numbers(&self, count: u32) -> Result<u32, BackendError> {
+        self.inner.lease_numbers(count).await
     }
 
     fn subscribe(&self, room: &RoomId) -> oneshot::Receiver<bool> {
@@ -91,6 +92,10 @@ const CONDUCT: Conduct = Conduct {
     join_creates: false,
     in_lobby: true,
     single_room: false,
+    enrols: false,
+    reads_inbox: false,
+    friends_only: false,
+    sees_own_messages: false,
     sees_own_leaving: false,
     in_step: false,
 };
@@ -134,6 +139,10 @@ fn login(account: &str, id: u128) -> Login {
     Login { account: nickname(account), id: LoginId(id), began_s: 100, ends_s: 1 << 40 }
 }
 
+fn bearer(session: u128) -> Holder {
+    Holder { session: SessionId::from_u128(session), reads_inbox: CONDUCT.reads_inbox }
+}
+
 async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, what).await.expect("it happens in time")
 }
@@ -172,7 +181,7 @@ impl Bench {
     }
 
     async fn send(&self, guest: &mut Guest, name: &str, text: &str) -> Result<Reply, Refusal> {
-        self.ask(guest, Command::Send { room: RoomRef::Named(room(name)), text: text.into() }).await
+        self.ask(guest, Command::Send { room: RoomRef::Named(room(name)), text: text.into(), key: None }).await
     }
 
     async fn destroy(&self, guest: &mut Guest, name: &str) -> Result<Reply, Refusal> {
@@ -313,7 +322,7 @@ async fn a_newer_session_of_an_account_ends_the_older_one() {
     // The older one's departure takes nothing from the newer one.
     bench.chat.depart(older.who).await;
     assert!(bench.chat.restore().await);
-    assert_eq!(bench.backend.presence.holder(&nickname("alice")).await, Ok(Some(SessionId::from_u128(2))));
+    assert_eq!(bench.backend.presence.holder(&nickname("alice")).await, Ok(Some(bearer(2))));
     let other = bench.chat.sign_in(&mut newer.who, login("bob", 9)).await;
     assert_eq!(other, Err(Refusal::AlreadyLoggedIn(nickname("alice"))));
 }
@@ -322,13 +331,13 @@ async fn a_newer_session_of_an_account_ends_the_older_one() {
 async fn where_a_login_is_required_guests_can_do_nothing_else() {
     let bench = bench(true);
     let mut guest = bench.arrive(1).await;
-    let named = |token| Command::Login { nickname: Some(nickname("alice")), token };
+    let named = |credential| Command::Login { nickname: Some(nickname("alice")), credential };
     let nothing_but_a_login = [
-        named(None),
+        named(Credential::None),
         Command::Join { room: room("red"), password: None },
         Command::Create { room: room("red"), wishes: RoomWishes::default() },
         Command::Destroy { room: room("red") },
-        Command::Send { room: RoomRef::Named(room("red")), text: "hi".into() },
+        Command::Send { room: RoomRef::Named(room("red")), text: "hi".into(), key: None },
         Command::ListRooms { after: None, limit: 10 },
     ];
     for command in nothing_but_a_login {
@@ -337,10 +346,14 @@ async fn where_a_login_is_required_guests_can_do_nothing_else() {
     }
     let greeted = bench.ask(&mut guest, Command::Hello { token: None }).await;
     assert_eq!(greeted, Ok(Reply::Welcome { session: SessionId::from_u128(1), nickname: None }));
-    assert_eq!(bench.ask(&mut guest, named(Some("rubbish".into()))).await, Err(Refusal::TokenInvalid));
+    assert_eq!(bench.ask(&mut guest, named(Credential::Token("rubbish".into()))).await, Err(Refusal::TokenInvalid));
     let token = |account: &str| bench.tokens.issue(&bench.tokens.begin(nickname(account))).unwrap().0;
-    assert_eq!(bench.ask(&mut guest, named(Some(token("bob")))).await, Err(Refusal::TokenInvalid), "bob is not alice");
-    let logged_in = bench.ask(&mut guest, named(Some(token("alice")))).await;
+    assert_eq!(
+        bench.ask(&mut guest, named(Credential::Token(token("bob")))).await,
+        Err(Refusal::TokenInvalid),
+        "bob is not alice"
+    );
+    let logged_in = bench.ask(&mut guest, named(Credential::Token(token("alice")))).await;
     assert_eq!(logged_in, Ok(Reply::LoggedIn { nickname: nickname("alice") }));
     bench.create(&mut guest, "red", AccessType::Permission).await.unwrap();
     bench.join(&mut guest, "red").await.unwrap();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::chat::{Actor, Event};
+use crate::chat::{Actor, Event, MessageId};
 use crate::hub::Outgoing;
 use crate::wire::{EventForm, FramingKind};
 
@@ -65,7 +65,7 @@ fn event(session: u128, offset: u64, kind: EventKind) -> Envelope {
 }
 
 fn said(session: u128, offset: u64) -> Envelope {
-    event(session, offset, EventKind::Message { text: format!("m{offset}") })
+    event(session, offset, EventKind::Message { id: MessageId(offset as u32), text: format!("m{offset}") })
 }
 
 async fn bodies(mailbox: &Mailbox) -> Vec<String> {

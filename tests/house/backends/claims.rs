@@ -19,11 +19,11 @@ clauses! {
 
 impl Node {
     async fn claim_as(&self, claimant: Claimant, name: &str, session: u128) -> Claimed {
-        self.backend.presence.claim(&nickname(name), SessionId::from_u128(session), claimant).await.unwrap()
+        self.backend.presence.claim(&nickname(name), bearer(SessionId::from_u128(session)), claimant).await.unwrap()
     }
 
     async fn holder(&self, name: &str) -> Option<u128> {
-        self.backend.presence.holder(&nickname(name)).await.unwrap().map(SessionId::as_u128)
+        self.backend.presence.holder(&nickname(name)).await.unwrap().map(|holder| holder.session.as_u128())
     }
 
     async fn release_of(&self, name: &str, session: u128) {
@@ -112,7 +112,8 @@ async fn of_concurrent_logins_each_takes_over_from_the_one_before(node: Node) {
     let mut logins = tokio::task::JoinSet::new();
     for session in 1..=20 {
         let (presence, session) = (node.backend.presence.clone(), SessionId::from_u128(session));
-        logins.spawn(async move { presence.claim(&nickname("olga"), session, Claimant::Account).await.unwrap() });
+        logins
+            .spawn(async move { presence.claim(&nickname("olga"), bearer(session), Claimant::Account).await.unwrap() });
     }
     let mut ended: Vec<u128> = Vec::new();
     for claimed in logins.join_all().await {

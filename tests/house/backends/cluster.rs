@@ -23,6 +23,11 @@ async fn outlast_a_lease(node: &Node) {
     assert_eq!(node.backend.presence.renew().await, Ok(Lease::Held));
 }
 
+/// A sweep of one dead node that held no names.
+fn swept(memberships: u64) -> Swept {
+    Swept { nodes: 1, memberships, ..Swept::default() }
+}
+
 async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !condition().await {
@@ -88,7 +93,7 @@ async fn a_node_whose_lease_ran_out_takes_a_new_one_and_a_late_sweep_does_it_no_
     // Its lease runs out without being swept.
     let lease = only_lease(&server);
     node.clock.advance(DEADLINE.as_millis() as u64);
-    let refused = node.backend.presence.claim(&nickname("other"), alice.session, Claimant::Guest).await;
+    let refused = node.backend.presence.claim(&nickname("other"), bearer(alice.session), Claimant::Guest).await;
     assert!(refused.is_err(), "while the lease is not sure nothing is claimed under it: {refused:?}");
     expire(&server, &lease);
     let restore = async |node: &Node| {
@@ -100,7 +105,7 @@ async fn a_node_whose_lease_ran_out_takes_a_new_one_and_a_late_sweep_does_it_no_
     // Only now a survivor sweeps the old lease, whose claims set still names alice.
     let survivor = redis(&server).await;
     outlast_a_lease(&survivor).await;
-    assert_eq!(survivor.backend.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 0 }));
+    assert_eq!(survivor.backend.presence.sweep().await, Ok(swept(0)));
     assert_eq!(survivor.backend.presence.members(&red).await, Ok(1));
     assert_eq!(survivor.claim("alice", SessionId::from_u128(2)).await, Claimed::InUse);
     assert_eq!(survivor.backend.broker.history(&red).await.unwrap().len(), 1, "no leave was announced");
@@ -117,7 +122,7 @@ async fn a_member_that_was_swept_is_announced_again_when_it_is_restored() {
     let survivor = redis(&server).await;
     expire(&server, &lease);
     outlast_a_lease(&survivor).await;
-    assert_eq!(survivor.backend.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 1 }));
+    assert_eq!(survivor.backend.presence.sweep().await, Ok(swept(1)));
     assert_eq!(cut_off.backend.presence.renew().await, Ok(Lease::Renewed));
     let restored = cut_off.restore(&red, &alice, Some(entered.position.epoch)).await;
     assert_eq!((restored.repeated, restored.position.offset), (false, 3));
@@ -224,7 +229,7 @@ async fn a_dead_nodes_guests_no_longer_wait_for_permission() {
     drop(dead);
     expire(&server, &lease);
     outlast_a_lease(&survivor).await;
-    assert_eq!(survivor.backend.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 0 }));
+    assert_eq!(survivor.backend.presence.sweep().await, Ok(swept(0)));
     let view = survivor.backend.rooms.view(&red).await.unwrap().expect("the room is kept");
     let waiting: Vec<&str> = view.applicants.iter().map(|applicant| applicant.identifier.as_str()).collect();
     assert_eq!(waiting, ["mia"], "an account's wish outlives its session");
@@ -243,7 +248,7 @@ async fn a_dead_nodes_members_leave_a_kept_room_in_being() {
     drop(dead);
     expire(&server, &lease);
     outlast_a_lease(&survivor).await;
-    assert_eq!(survivor.backend.presence.sweep().await, Ok(Swept { nodes: 1, names: 0, memberships: 1 }));
+    assert_eq!(survivor.backend.presence.sweep().await, Ok(swept(1)));
     let listed = survivor.backend.rooms.list(None, 10).await.unwrap();
     assert_eq!((listed.len(), listed[0].members), (1, 0));
     assert_eq!(server.number(&["TTL", "t:room:{red}"]), -1);

@@ -1,6 +1,6 @@
 //! Clauses about rooms that were created on purpose: who runs them, whom they let in, the list of them.
 
-use crosstalk::backend::{Creation, Decided, Denial, RoomChange, RoomFault};
+use crosstalk::backend::{Asker, Creation, Decided, Denial, RoomChange, RoomFault};
 use crosstalk::chat::{AccessType, Addressee, Applicant, PersonKey, RoomRecord, RoomView};
 use futures_util::future::join_all;
 
@@ -55,6 +55,11 @@ fn proving(hash: &str) -> Ticket {
     Ticket { proof: Some(hash.into()), ..Ticket::default() }
 }
 
+/// Who it is that waits, whenever it was that they asked.
+fn who(applicant: Applicant) -> (PersonKey, String) {
+    (applicant.key, applicant.identifier)
+}
+
 /// What a first ask for permission is answered; the owner is told first.
 fn asked(runners: &[&str]) -> Denial {
     Denial::Permission { runners: runners.iter().map(|name| nickname(name)).collect() }
@@ -74,15 +79,16 @@ impl Node {
     }
 
     async fn change(&self, room: &RoomId, by: &str, change: RoomChange) -> Result<(), RoomFault> {
-        self.backend.rooms.change(room, &nickname(by), &change).await.unwrap()
+        self.backend.rooms.change(room, &Actor::account(nickname(by)), &change).await.unwrap()
     }
 
     async fn decide(&self, room: &RoomId, by: &str, who: &Addressee, approve: bool) -> Decided {
-        self.backend.rooms.decide(room, &nickname(by), who, approve).await.unwrap()
+        self.backend.rooms.decide(room, &nickname(by), &Asker::Named(who.clone()), approve).await.unwrap()
     }
 
     async fn appoint(&self, room: &RoomId, by: &str, account: &str, admin: bool) -> Result<(), RoomFault> {
-        self.backend.rooms.appoint(room, &nickname(by), &nickname(account), admin).await.unwrap()
+        let by = Actor::account(nickname(by));
+        self.backend.rooms.appoint(room, &by, &nickname(account), admin, false).await.unwrap()
     }
 
     async fn view(&self, room: &RoomId) -> Option<RoomView> {
@@ -105,8 +111,8 @@ impl Node {
 
     /// What a member says, where it is one.
     async fn say_as_member(&self, room: &RoomId, who: &Actor, text: &str) -> Option<Position> {
-        let event = Event::new(who.clone(), EventKind::Message { text: text.into() });
-        self.backend.broker.publish(room, &event, Publisher::Member).await.unwrap()
+        let published = self.publish(room, &message(who, text), Publisher::Member { account: None }).await;
+        published.map(|published| published.position)
     }
 
     async fn applicants(&self, room: &RoomId) -> Vec<Applicant> {
@@ -343,14 +349,14 @@ async fn a_permission_room_has_its_owner_and_admins_told_once(node: Node) {
         assert_eq!(node.knock(&red, &who, &ticket).await, Err(asked(&["olga", "adam"])));
         assert_eq!(node.knock(&red, &who, &ticket).await, Err(asked(&[])), "they were told");
     }
-    let applicant = |key, identifier: &str| Applicant { key, identifier: identifier.into() };
     let guest = |session| PersonKey::Guest(SessionId::from_u128(session));
     let expected = [
-        applicant(PersonKey::Account(nickname("mia")), "mia"),
-        applicant(guest(2), "gus"),
-        applicant(guest(7), &nameless.session.to_string()),
+        (PersonKey::Account(nickname("mia")), "mia".to_owned()),
+        (guest(2), "gus".to_owned()),
+        (guest(7), nameless.session.to_string()),
     ];
-    assert_eq!(node.applicants(&red).await, expected);
+    let waiting: Vec<_> = node.applicants(&red).await.into_iter().map(who).collect();
+    assert_eq!(waiting, expected);
     assert_eq!(node.backend.presence.members(&red).await, Ok(0));
     assert_eq!(node.backend.broker.history(&red).await, Ok(Vec::new()), "nothing is announced");
 }
@@ -363,9 +369,9 @@ async fn who_is_approved_is_let_in(node: Node) {
     node.knock(&red, &gus, &Ticket::default()).await.unwrap_err();
     node.knock(&red, &mia, &member_of("mia")).await.unwrap_err();
     let by_session = node.decide(&red, "olga", &Addressee::Session(gus.session), true).await.unwrap();
-    assert_eq!(by_session, Applicant { key: PersonKey::Guest(gus.session), identifier: "gus".into() });
+    assert_eq!(who(by_session), (PersonKey::Guest(gus.session), "gus".to_owned()));
     let by_name = node.decide(&red, "adam", &Addressee::Nickname(nickname("mia")), true).await.unwrap();
-    assert_eq!(by_name, Applicant { key: PersonKey::Account(nickname("mia")), identifier: "mia".into() });
+    assert_eq!(who(by_name), (PersonKey::Account(nickname("mia")), "mia".to_owned()));
     assert_eq!(node.applicants(&red).await, []);
     assert_eq!(node.knock(&red, &gus, &Ticket::default()).await.unwrap().members, 1);
     let on_another_session = actor(4, "mia");
@@ -591,13 +597,14 @@ async fn the_embedded_store_keeps_rooms_over_a_restart() {
     let position = node.knock(&red, &mia, &member_of("mia")).await.unwrap().position;
     node.knock(&red, &actor(4, "gerd"), &Ticket::default()).await.unwrap_err();
     node.knock(&red, &actor(5, "moe"), &member_of("moe")).await.unwrap_err();
+    let waiting = node.applicants(&red).await;
+    let moe = waiting.into_iter().find(|applicant| applicant.identifier == "moe").expect("moe waits");
     node.backend.presence.retire().await.unwrap();
     drop(node);
 
     let node = embedded(Some(folder.path()));
     assert_eq!(node.listed(None, 10).await, ["blue", "red"]);
     assert_eq!(node.view(&blue).await.map(|view| view.record), Some(owned(AccessType::Password)));
-    let moe = Applicant { key: PersonKey::Account(nickname("moe")), identifier: "moe".into() };
     let view = RoomView { record, admins: vec![nickname("adam")], applicants: vec![moe], members: 0 };
     assert_eq!(node.view(&red).await, Some(view), "guests are gone, and so is what they asked for");
     let entered = node.knock(&red, &mia, &member_of("mia")).await.unwrap();

@@ -60,10 +60,9 @@ async fn concurrent_publishers_share_one_order(mut node: Node) {
         publishers.spawn(async move {
             let mut positions = Vec::new();
             for number in 0..25 {
-                let event =
-                    Event::new(actor(publisher, "p"), EventKind::Message { text: format!("{publisher}.{number}") });
-                let published = broker.publish(&red, &event, Publisher::Anyone).await.unwrap();
-                positions.push(published.unwrap().offset);
+                let event = message(&actor(publisher, "p"), &format!("{publisher}.{number}"));
+                let publication = Publication { event: &event, publisher: Publisher::Anyone, key: None };
+                positions.push(broker.publish(&red, publication).await.unwrap().unwrap().position.offset);
             }
             assert!(positions.is_sorted(), "one publisher's messages keep their order");
             positions
@@ -92,7 +91,8 @@ async fn of_concurrent_claims_one_wins(node: Node) {
     for session in 1..=20 {
         let presence = node.backend.presence.clone();
         let session = SessionId::from_u128(session);
-        claims.spawn(async move { presence.claim(&nickname("alice"), session, Claimant::Guest).await.unwrap() });
+        claims
+            .spawn(async move { presence.claim(&nickname("alice"), bearer(session), Claimant::Guest).await.unwrap() });
     }
     assert_eq!(claims.join_all().await.into_iter().filter(|claimed| *claimed == CLAIMED).count(), 1);
 }

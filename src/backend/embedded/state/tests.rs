@@ -111,8 +111,8 @@ fn enter(id: &RoomId, session: u128) -> Request {
 }
 
 fn say(id: &RoomId) -> Request {
-    let event = Event::new(actor(1), EventKind::Message { text: "said".into() });
-    Request::Publish(id.clone(), event, Publisher::Anyone)
+    let event = Event::new(actor(1), EventKind::Message { id: MessageId(1), text: "said".into() });
+    Request::Publish(id.clone(), event, None, None)
 }
 
 fn destroy(id: &RoomId) -> Request {
@@ -156,8 +156,8 @@ fn a_creation_and_a_change_that_are_not_kept_have_not_been() {
     let change = RoomChange { access: Some((AccessType::Permission, None)), ..RoomChange::default() };
     bench.lost(vec![
         create(&blue),
-        Request::Change(red.clone(), name("olga"), change),
-        Request::Appoint(red.clone(), name("olga"), name("adam"), true),
+        Request::Change(red.clone(), Actor::account(name("olga")), change),
+        Request::Appoint(red.clone(), Actor::account(name("olga")), name("adam"), true, false),
     ]);
     assert_eq!((bench.state.view(&red), bench.state.view(&blue)), (view, None));
     assert_eq!(bench.listed(), ["red"]);
