@@ -28,12 +28,74 @@ macro_rules! clauses {
     };
 }
 
+/// Runs clauses about two nodes of one cluster; on the embedded backend, which has one node, that one is both.
+macro_rules! clauses_of_two {
+    ($($clause:ident)+) => {
+        mod one_node_twice {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let node = crate::backends::embedded(None);
+                super::$clause([&node, &node]).await;
+            })+
+        }
+
+        mod two_nodes {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let server = crate::backends::Server::start();
+                let (one, two) = (crate::backends::redis(&server).await, crate::backends::redis(&server).await);
+                super::$clause([&one, &two]).await;
+            })+
+        }
+    };
+}
+
+/// Runs clauses about what stays when a node goes and another comes, which the second argument does.
+macro_rules! lasting_clauses {
+    ($($clause:ident)+) => {
+        mod over_a_restart {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let folder = tempfile::tempdir().unwrap();
+                let again = async |node: crate::backends::Node| {
+                    node.go().await;
+                    crate::backends::embedded(Some(folder.path()))
+                };
+                super::$clause(crate::backends::embedded(Some(folder.path())), again).await;
+            })+
+        }
+
+        mod on_another_node {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let server = crate::backends::Server::start();
+                let again = async |node: crate::backends::Node| {
+                    node.go().await;
+                    crate::backends::redis(&server).await
+                };
+                super::$clause(crate::backends::redis(&server).await, again).await;
+            })+
+        }
+    };
+}
+
 mod accounts;
+mod attempts;
+mod census;
 mod claims;
 mod cluster;
+mod enrolments;
+mod friends;
+mod inbox;
+mod members;
+mod numbers;
+mod owner;
 mod post;
+mod roles;
 mod rooms;
+mod search;
 mod single;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,10 +136,14 @@ fn embedded(dir: Option<&std::path::Path>) -> Node {
 }
 
 fn embedded_with(dir: Option<&std::path::Path>, kept_rooms: u64) -> Node {
+    embedded_keeping(dir, kept_rooms, KEPT)
+}
+
+fn embedded_keeping(dir: Option<&std::path::Path>, kept_rooms: u64, count: u64) -> Node {
     let clock = Clock::manual();
     let metrics = Arc::new(Metrics::new());
     let (sender, receiver) = inbound(1 << 20, metrics.clone());
-    let retention = Retention { count: KEPT, age_us: 3_600_000_000, rooms: 10, kept_rooms };
+    let retention = Retention { count, age_us: 3_600_000_000, rooms: 10, kept_rooms };
     let backend = Arc::new(Embedded::open(dir, retention, sender, clock.clone(), Entropy::system()).unwrap());
     let running = CancellationToken::new().drop_guard();
     let id = NodeId::from_random(1);
@@ -134,6 +200,11 @@ impl Node {
         let (heard_in, envelope) = self.hear().await;
         assert_eq!(heard_in, *room);
         envelope
+    }
+
+    /// Gives up all that it has, as a node that is stopped.
+    async fn go(self) {
+        self.backend.presence.retire().await.unwrap();
     }
 
     async fn subscribe(&self, room: &RoomId) {

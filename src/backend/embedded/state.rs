@@ -167,7 +167,7 @@ impl State {
             Request::Publish(room, event, members, _) => {
                 self.publish(&room, event, members.is_some(), work).map(Answer::Published)
             }
-            Request::LeaseNumbers(_) => todo!(),
+            Request::LeaseNumbers(count) => self.batch(work)?.lease_numbers(count).map(Answer::Leased),
             Request::CatchUp(room, last) => self.catch_up(&room, last, work).map(Answer::CatchUp),
             Request::History(room) => self.history(&room, work).map(Answer::History),
             Request::Barrier(reached) => {

@@ -236,6 +236,14 @@ impl Batch {
         Ok(())
     }
 
+    /// The first of `count` numbers that nobody else gets; they wrap around at 2^32.
+    pub fn lease_numbers(&self, count: u32) -> Result<u32, BackendError> {
+        let mut meta = self.0.open_table(META).map_err(failed)?;
+        let first = meta.get("numbers").map_err(failed)?.map_or(1, |next| next.value());
+        meta.insert("numbers", first.wrapping_add(u64::from(count))).map_err(failed)?;
+        Ok(first as u32)
+    }
+
     pub fn commit(self) -> Result<(), BackendError> {
         self.0.commit().map_err(failed)
     }

@@ -1,7 +1,7 @@
 //! Clauses about notices: to single sessions, and to all nodes.
 
-use crosstalk::backend::{BackendError, Delivery, Proclamation};
-use crosstalk::chat::{CloseReason, LoginId, Notice, PrivateMessage, Revocation};
+use crosstalk::backend::{BackendError, Bulletin, Delivery, Proclamation};
+use crosstalk::chat::{CloseReason, LoginId, News, Notice, PrivateMessage, Revocation};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -81,6 +81,7 @@ async fn a_notice_arrives_as_it_was_sent(mut node: Node) {
         Notice::Decided { room: room("red"), approved: true },
         Notice::Decided { room: room("red"), approved: false },
         Notice::Closing(CloseReason::Superseded),
+        Notice::MailWaiting,
     ];
     for notice in notices {
         assert_eq!(delivered_here(&mut node, &notice, true).await, Delivery::Done);
@@ -117,7 +118,14 @@ async fn answers_find_who_waits_for_them(mut node: Node) {
 async fn a_proclamation_is_heard_by_the_one_who_makes_it(mut node: Node) {
     let one = Revocation::One { id: LoginId(u128::MAX), ends_s: 13 };
     let ended = Proclamation::Revoked { account: nickname("Zoë {x}"), which: one };
-    for proclamation in [revoked("alice"), ended] {
+    let renamed = Proclamation::News(Bulletin {
+        account: nickname("Zoë {x}"),
+        news: News::Nickname("the \"Z\"".into()),
+        time_us: 1_700_000_000_000_001,
+        friends: vec![nickname("alice"), nickname("bob")],
+        rooms: vec![room("red room")],
+    });
+    for proclamation in [revoked("alice"), ended, renamed] {
         node.backend.post.proclaim(&proclamation).await.unwrap();
         assert_eq!(node.proclamation().await, proclamation);
     }

@@ -60,6 +60,11 @@ fn who(applicant: Applicant) -> (PersonKey, String) {
     (applicant.key, applicant.identifier)
 }
 
+/// Where a room's stream stands.
+async fn top(node: &Node, room: &RoomId) -> Position {
+    node.backend.broker.history(room).await.unwrap().last().expect("something has happened").position
+}
+
 /// What a first ask for permission is answered; the owner is told first.
 fn asked(runners: &[&str]) -> Denial {
     Denial::Permission { runners: runners.iter().map(|name| nickname(name)).collect() }
@@ -86,7 +91,7 @@ impl Node {
         self.backend.rooms.decide(room, &nickname(by), &Asker::Named(who.clone()), approve).await.unwrap()
     }
 
-    async fn appoint(&self, room: &RoomId, by: &str, account: &str, admin: bool) -> Result<(), RoomFault> {
+    pub(super) async fn appoint(&self, room: &RoomId, by: &str, account: &str, admin: bool) -> Result<(), RoomFault> {
         let by = Actor::account(nickname(by));
         self.backend.rooms.appoint(room, &by, &nickname(account), admin, false).await.unwrap()
     }
@@ -126,10 +131,10 @@ async fn a_created_room_is_as_it_was_asked_for(node: Node) {
         RoomRecord { nickname: "Réd".into(), description: "a \"red\" room".into(), ..owned(AccessType::Password) };
     assert_eq!(node.view(&red).await, None);
     assert_eq!(node.create(&red, &record).await, Creation::Done);
-    let view = RoomView { record, admins: Vec::new(), applicants: Vec::new(), members: 0 };
-    assert_eq!(node.view(&red).await, Some(view.clone()));
-    node.knock(&red, &actor(1, "olga"), &member_of("olga")).await.unwrap();
-    assert_eq!(node.view(&red).await, Some(RoomView { members: 1, ..view }));
+    let view = RoomView { record, admins: Vec::new(), applicants: Vec::new(), members: 1 };
+    assert_eq!(node.view(&red).await, Some(view.clone()), "its owner is in it from the beginning");
+    node.knock(&red, &actor(2, "bob"), &proving("$hash")).await.unwrap();
+    assert_eq!(node.view(&red).await, Some(RoomView { members: 2, ..view }));
     let blue = room("blue");
     assert_eq!(node.create(&blue, &plain()).await, Creation::Done);
     assert_eq!(node.view(&blue).await.map(|view| view.record), Some(plain()));
@@ -230,7 +235,7 @@ async fn a_room_with_an_owner_is_destroyed_by_the_owner_only(node: Node) {
     for other in [None, Some("eve"), Some("adam")] {
         assert_eq!(node.destroy(&red, &olga, other).await, Err(RoomFault::Forbidden), "{other:?}");
     }
-    assert_eq!(node.backend.presence.members(&red).await, Ok(1));
+    assert_eq!(node.backend.presence.members(&red).await, Ok(2), "the account and the session, which has none");
     assert_eq!(node.destroy(&red, &olga, Some("olga")).await, Ok(()));
     assert_eq!(node.destroy(&red, &olga, Some("olga")).await, Err(RoomFault::Unknown), "once is enough");
     assert_eq!(node.backend.presence.members(&red).await, Ok(0));
@@ -290,7 +295,7 @@ async fn a_destroyed_room_leaves_nothing_but_its_history(node: Node) {
     assert_eq!(node.listed(None, 10).await, [] as [&str; 0]);
     assert_eq!(node.create(&red, &owned(AccessType::Permission)).await, Creation::Done);
     let view = node.view(&red).await.unwrap();
-    assert_eq!((view.admins.len(), view.applicants.len(), view.members), (0, 0, 0));
+    assert_eq!((view.admins.len(), view.applicants.len(), view.members), (0, 0, 1));
     let again = node.knock(&red, &actor(3, "mia"), &member_of("mia")).await;
     assert_eq!(again, Err(asked(&["olga"])), "the former life's permission is worth nothing");
     assert_eq!(node.destroy(&red, &olga, Some("olga")).await, Ok(()));
@@ -325,15 +330,15 @@ async fn a_password_room_lets_in_who_proves_its_present_password(node: Node) {
     assert_eq!(node.knock(&red, &bob, &Ticket::default()).await, Err(password_asked()));
     assert_eq!(node.knock(&red, &bob, &proving("$other")).await, Err(password_asked()));
     assert_eq!(node.knock(&red, &bob, &member_of("bob")).await, Err(password_asked()), "an account is not enough");
-    assert_eq!(node.backend.presence.members(&red).await, Ok(0));
+    assert_eq!(node.backend.presence.members(&red).await, Ok(1), "its owner");
     let changed = RoomChange { access: Some((AccessType::Password, Some("$new".into()))), ..RoomChange::default() };
     node.change(&red, "olga", changed).await.unwrap();
     let outdated = node.knock(&red, &bob, &proving("$hash")).await;
     assert_eq!(outdated, Err(Denial::Password { hash: "$new".into() }), "the password was changed meanwhile");
-    assert_eq!(node.knock(&red, &bob, &proving("$new")).await.unwrap().members, 1);
+    assert_eq!(node.knock(&red, &bob, &proving("$new")).await.unwrap().members, 2);
     let opened = RoomChange { access: Some((AccessType::Public, None)), ..RoomChange::default() };
     node.change(&red, "olga", opened).await.unwrap();
-    assert_eq!(node.knock(&red, &actor(3, "carol"), &Ticket::default()).await.unwrap().members, 2);
+    assert_eq!(node.knock(&red, &actor(3, "carol"), &Ticket::default()).await.unwrap().members, 3);
 }
 
 async fn a_permission_room_has_its_owner_and_admins_told_once(node: Node) {
@@ -357,8 +362,8 @@ async fn a_permission_room_has_its_owner_and_admins_told_once(node: Node) {
     ];
     let waiting: Vec<_> = node.applicants(&red).await.into_iter().map(who).collect();
     assert_eq!(waiting, expected);
-    assert_eq!(node.backend.presence.members(&red).await, Ok(0));
-    assert_eq!(node.backend.broker.history(&red).await, Ok(Vec::new()), "nothing is announced");
+    assert_eq!(node.backend.presence.members(&red).await, Ok(1), "its owner");
+    assert_eq!(offsets(&node.backend.broker.history(&red).await.unwrap()), [1], "adam's appointment and nothing else");
 }
 
 async fn who_is_approved_is_let_in(node: Node) {
@@ -373,9 +378,9 @@ async fn who_is_approved_is_let_in(node: Node) {
     let by_name = node.decide(&red, "adam", &Addressee::Nickname(nickname("mia")), true).await.unwrap();
     assert_eq!(who(by_name), (PersonKey::Account(nickname("mia")), "mia".to_owned()));
     assert_eq!(node.applicants(&red).await, []);
-    assert_eq!(node.knock(&red, &gus, &Ticket::default()).await.unwrap().members, 1);
+    assert_eq!(node.knock(&red, &gus, &Ticket::default()).await.unwrap().members, 2);
     let on_another_session = actor(4, "mia");
-    assert_eq!(node.knock(&red, &on_another_session, &member_of("mia")).await.unwrap().members, 2);
+    assert_eq!(node.knock(&red, &on_another_session, &member_of("mia")).await.unwrap().members, 3);
     let namesake = node.knock(&red, &actor(5, "gus"), &Ticket::default()).await;
     assert_eq!(namesake, Err(asked(&["olga", "adam"])), "a guest is the session, not the name");
 }
@@ -478,8 +483,9 @@ async fn who_is_in_passes_every_door(node: Node) {
     for access in [(AccessType::Password, Some("$hash".to_owned())), (AccessType::Permission, None)] {
         let change = RoomChange { access: Some(access), ..RoomChange::default() };
         node.change(&red, "olga", change).await.unwrap();
-        let again = node.knock(&red, &bob, &Ticket::default()).await;
-        assert_eq!(again, Ok(Entered { repeated: true, ..entered }));
+        let again = node.knock(&red, &bob, &Ticket::default()).await.unwrap();
+        assert_eq!((again.members, again.repeated), (entered.members, true));
+        assert_eq!(again.position, top(&node, &red).await, "the room's present one");
     }
     assert_eq!(node.applicants(&red).await, []);
     node.leave(&red, &bob).await;
@@ -491,7 +497,7 @@ async fn who_is_restored_passes_every_door(node: Node) {
         let id = room(name);
         node.create(&id, &owned(access)).await;
         let restored = node.restore(&id, &actor(2, "bob"), None).await;
-        assert_eq!((restored.members, restored.repeated), (1, true));
+        assert_eq!((restored.members, restored.repeated), (2, true));
         assert!(node.say_as_member(&id, &actor(2, "bob"), "back again").await.is_some());
     }
 }
@@ -605,10 +611,10 @@ async fn the_embedded_store_keeps_rooms_over_a_restart() {
     let node = embedded(Some(folder.path()));
     assert_eq!(node.listed(None, 10).await, ["blue", "red"]);
     assert_eq!(node.view(&blue).await.map(|view| view.record), Some(owned(AccessType::Password)));
-    let view = RoomView { record, admins: vec![nickname("adam")], applicants: vec![moe], members: 0 };
+    let view = RoomView { record, admins: vec![nickname("adam")], applicants: vec![moe], members: 1 };
     assert_eq!(node.view(&red).await, Some(view), "guests are gone, and so is what they asked for");
     let entered = node.knock(&red, &mia, &member_of("mia")).await.unwrap();
-    assert_eq!(entered.position, Position { offset: 2, ..position });
+    assert_eq!(entered.position, Position { offset: position.offset + 1, ..position });
     assert_eq!(node.knock(&red, &gus, &Ticket::default()).await, Err(asked(&["olga", "adam"])));
     assert_eq!(node.knock(&red, &actor(5, "moe"), &member_of("moe")).await, Err(asked(&[])), "moe waits since then");
     // Kept rooms are not among those that age.
@@ -679,7 +685,7 @@ async fn a_kept_room_on_redis_has_no_end_of_its_own() {
     let mut fields = server.list(&["HKEYS", meta]);
     fields.sort();
     assert_eq!(fields, ["epoch", "top"], "of the record nothing is left");
-    for part in ["members", "who", "admins", "admitted", "applicants"] {
+    for part in ["members", "who", "roll", "admins", "admitted", "applicants"] {
         assert_eq!(server.number(&["EXISTS", &format!("{meta}:{part}")]), 0, "{part}");
     }
     assert_eq!(server.number(&["EXISTS", "t:rooms"]), 0);
