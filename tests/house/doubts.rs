@@ -11,9 +11,11 @@ use crosstalk::backend::{
 };
 use crosstalk::chat::{Actor, Command, Conduct, Credential, Nickname, Position, Refusal, Reply, RoomId, SessionId};
 use crosstalk::hub::{Mailbox, WireFormat};
-use crosstalk::service::{Chat, ChatLimits, Participant, PasswordSettings, Passwords};
+use crosstalk::service::{Chat, ChatLimits, Participant, PasswordSettings, Passwords, ServerNames};
 use crosstalk::telemetry::{Metrics, Tracer};
 use crosstalk::wire::{EventForm, FramingKind};
+
+use crate::support::PEER;
 
 /// A presence store that does what it is asked and, when told to, loses its answers.
 struct Forgetful {
@@ -106,18 +108,22 @@ fn bench() -> Bench {
         loses_answers: AtomicBool::new(false),
         loses_leaves: AtomicBool::new(false),
     });
-    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, require_login: false };
+    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, users: 100, require_login: false };
     let settings = PasswordSettings { memory_kib: 8, iterations: 1, lanes: 1, at_once: 1, queue: 1 };
-    let passwords = Passwords::new(settings, Entropy::seeded(1), metrics.clone()).unwrap();
+    let entropy = Entropy::seeded(1);
+    let passwords = Passwords::new(settings, entropy.clone(), metrics.clone()).unwrap();
     let backend = Backend { presence: presence.clone(), ..Backend::of(inner) };
-    let chat = Chat::new(backend, limits, passwords, None, Clock::manual(), Tracer::off(), metrics.clone());
+    let chat = {
+        let (names, clock) = (ServerNames::default(), Clock::manual());
+        Chat::new(backend, limits, passwords, None, names, clock, entropy, Tracer::off(), metrics.clone())
+    };
     Bench { chat, presence, metrics }
 }
 
 impl Bench {
     fn participant(&self, session: u128) -> Participant {
         let mailbox = Arc::new(Mailbox::new(10_000, self.metrics.clone()));
-        Participant::new(SessionId::from_u128(session), mailbox, CONDUCT)
+        Participant::new(SessionId::from_u128(session), mailbox, CONDUCT, PEER)
     }
 
     async fn login(&self, who: &mut Participant, name: &str) -> Result<Reply, Refusal> {
@@ -198,7 +204,7 @@ async fn what_an_ended_session_could_not_release_is_released_later() {
 async fn a_live_session_is_not_thrown_out_of_what_it_claimed_again() {
     let bench = bench();
     let mailbox = Arc::new(Mailbox::new(10_000, bench.metrics.clone()));
-    let mut alice = Participant::new(SessionId::from_u128(1), mailbox, Conduct { single_room: true, ..CONDUCT });
+    let mut alice = Participant::new(SessionId::from_u128(1), mailbox, Conduct { single_room: true, ..CONDUCT }, PEER);
     bench.login(&mut alice, "alice").await.unwrap();
     bench.join(&mut alice, "red").await.unwrap();
     bench.lose_leaves(true);

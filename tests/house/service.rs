@@ -15,14 +15,14 @@ use crosstalk::chat::{
     AccessType, CloseReason, Command, Conduct, Credential, Envelope, Login, LoginId, Nickname, Position, Refusal,
     Reply, Revocation, RoomId, RoomRef, RoomWishes, SessionId,
 };
-use crosstalk::hub::{Call, Mailbox, Outgoing, WireFormat};
-use crosstalk::service::{Accounts, Chat, ChatLimits, Participant, PasswordSettings, Passwords, dispatch};
+use crosstalk::hub::{Call, Mailbox, Outgoing, PutOut, WireFormat};
+use crosstalk::service::{Accounts, Chat, ChatLimits, Participant, PasswordSettings, Passwords, ServerNames, dispatch};
 use crosstalk::telemetry::{Metrics, Tracer};
 use crosstalk::wire::{EventForm, FramingKind};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::DEADLINE;
+use crate::support::{DEADLINE, PEER};
 
 /// A broker that, when told to, does not take what is for the lobby.
 struct Hoarse {
@@ -95,7 +95,7 @@ const CONDUCT: Conduct = Conduct {
     enrols: false,
     reads_inbox: false,
     friends_only: false,
-    sees_own_messages: false,
+    sees_own_messages: true,
     sees_own_leaving: false,
     in_step: false,
 };
@@ -108,7 +108,7 @@ fn bench(require_login: bool) -> Bench {
     let inner = Arc::new(Embedded::open(None, retention, heard.clone(), clock.clone(), entropy.clone()).unwrap());
     let broker = Arc::new(Hoarse { inner: inner.clone(), hoarse: AtomicBool::new(false) });
     let backend = Backend { broker: broker.clone(), ..Backend::of(inner) };
-    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, require_login };
+    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, users: 100, require_login };
     let settings = PasswordSettings { memory_kib: 8, iterations: 1, lanes: 1, at_once: 1, queue: 1 };
     let passwords = Passwords::new(settings, entropy.clone(), metrics.clone()).unwrap();
     let token_settings = TokenSettings {
@@ -118,9 +118,19 @@ fn bench(require_login: bool) -> Bench {
         token_lasts: Duration::from_secs(600),
         login_lasts: Duration::from_secs(6_000),
     };
-    let tokens = Arc::new(Tokens::new(&token_settings, clock.clone(), entropy));
-    let chat =
-        Chat::new(backend.clone(), limits, passwords, Some(tokens.clone()), clock, Tracer::off(), metrics.clone());
+    let tokens = Arc::new(Tokens::new(&token_settings, clock.clone(), entropy.clone()));
+    let names = ServerNames::default();
+    let chat = Chat::new(
+        backend.clone(),
+        limits,
+        passwords,
+        Some(tokens.clone()),
+        names,
+        clock,
+        entropy,
+        Tracer::off(),
+        metrics.clone(),
+    );
     let chat = Arc::new(chat);
     let stop = CancellationToken::new();
     tokio::spawn(dispatch(chat.clone(), receiver, stop.clone()));
@@ -150,7 +160,7 @@ async fn in_time<T>(what: impl Future<Output = T>) -> T {
 impl Bench {
     async fn arrive(&self, session: u128) -> Guest {
         let mailbox = Arc::new(Mailbox::new(10_000, self.metrics.clone()));
-        let who = Participant::new(SessionId::from_u128(session), mailbox.clone(), CONDUCT);
+        let who = Participant::new(SessionId::from_u128(session), mailbox.clone(), CONDUCT, PEER);
         self.chat.arrive(&who, FORMAT).await;
         Guest { who, mailbox }
     }
@@ -158,7 +168,7 @@ impl Bench {
     /// A session that is logged in.
     async fn arrive_as(&self, session: u128, account: &str) -> Guest {
         let mut guest = self.arrive(session).await;
-        self.chat.sign_in(&mut guest.who, login(account, session)).await.unwrap();
+        self.chat.sign_in(&mut guest.who, login(account, session)).await.result.unwrap();
         guest
     }
 
@@ -234,7 +244,7 @@ async fn a_session_that_is_put_out_of_a_room_forgets_it() {
     assert_eq!(bench.members("red").await, 0, "nobody is put back into a room that is gone");
     for guest in [&mut olga, &mut bob] {
         let Call::PutOut(rooms) = in_time(guest.mailbox.until_called()).await else { panic!("the session goes on") };
-        assert_eq!(rooms, [room("red")]);
+        assert_eq!(rooms, [PutOut { room: room("red"), shown: false }]);
         assert_eq!(bench.chat.heed_put_out(&mut guest.who, rooms.clone()).await, rooms);
         assert_eq!(bench.chat.heed_put_out(&mut guest.who, rooms).await, [], "once is enough");
         assert!(!guest.who.is_in_a_room());
@@ -294,8 +304,8 @@ async fn a_revoked_login_ends_its_sessions() {
     assert_eq!(in_time(alice.mailbox.until_closed()).await, CloseReason::LoggedOut);
     assert_eq!(bob.mailbox.closed(), None);
     let mut again = bench.arrive(3).await;
-    assert_eq!(bench.chat.sign_in(&mut again.who, login("alice", 1)).await, Err(Refusal::TokenInvalid));
-    bench.chat.sign_in(&mut again.who, login("alice", 3)).await.unwrap();
+    assert_eq!(bench.chat.sign_in(&mut again.who, login("alice", 1)).await.result, Err(Refusal::TokenInvalid));
+    bench.chat.sign_in(&mut again.who, login("alice", 3)).await.result.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -323,7 +333,7 @@ async fn a_newer_session_of_an_account_ends_the_older_one() {
     bench.chat.depart(older.who).await;
     assert!(bench.chat.restore().await);
     assert_eq!(bench.backend.presence.holder(&nickname("alice")).await, Ok(Some(bearer(2))));
-    let other = bench.chat.sign_in(&mut newer.who, login("bob", 9)).await;
+    let other = bench.chat.sign_in(&mut newer.who, login("bob", 9)).await.result;
     assert_eq!(other, Err(Refusal::AlreadyLoggedIn(nickname("alice"))));
 }
 

@@ -12,3 +12,6 @@ pub mod redis;
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
 pub const POLL: Duration = Duration::from_millis(20);
+
+/// Where every session of a test comes from.
+pub const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

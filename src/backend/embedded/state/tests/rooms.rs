@@ -114,7 +114,7 @@ fn comings_and_goings_that_are_not_kept_have_not_been() {
     let (id, blue_too) = (red.clone(), blue.clone());
     bench.lost(vec![
         step(move |node: Arc<_>| async move {
-            node.remove(&id, &account("olga"), &account("mia")).await?;
+            node.remove(&id, &account("olga"), &account("mia")).await?.unwrap();
             Ok(())
         }),
         step({
