@@ -4,7 +4,14 @@ use redis::aio::MultiplexedConnection;
 
 use super::super::{Asker, BackendError};
 use super::Redis;
-use crate::chat::{Actor, Addressee, Applicant, Event, EventKind, Nickname, PersonKey, RequestId, RoomId, SessionId};
+use super::catalogue::odd_answer;
+use super::enrolments::Attempt;
+use crate::chat::{
+    Actor, Addressee, Applicant, Epoch, Event, EventKind, Nickname, PersonKey, Position, RequestId, RoomId, SessionId,
+};
+
+/// How often a decision is tried whose applicant changes meanwhile what it wants.
+const TRIES: usize = 10;
 
 /// How a guest session stands in a room's sets.
 pub(super) fn member_key(session: SessionId) -> String {
@@ -45,17 +52,55 @@ pub(super) struct Decision<'a> {
     pub by: &'a Nickname,
     pub who: &'a Asker,
     pub approve: bool,
-    pub listed: Option<&'a Nickname>,
+    pub listed: Option<Nickname>,
 }
 
 impl Redis {
-    pub(super) async fn call_decide(
+    /// Decides; an account that becomes a member by it has the room in its list first. What the script answered at last.
+    pub(super) async fn decide_listed(
+        &self,
+        room: &RoomId,
+        mut decision: Decision<'_>,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<Vec<String>, BackendError> {
+        let mut attempts: Vec<(Nickname, Attempt)> = Vec::new();
+        for _ in 0..TRIES {
+            let answer = self.call_decide(room, &decision, connection).await?;
+            let ["list", key, value] = answer.iter().map(String::as_str).collect::<Vec<_>>()[..] else {
+                for (account, attempt) in &attempts {
+                    match joined_at(&answer, account) {
+                        Some(position) => self.note_enrolled(account, room, position, connection).await?,
+                        None => self.give_up_attempt(account, room, attempt, connection).await?,
+                    }
+                }
+                return Ok(answer);
+            };
+            let applicant = read_applicant(key, value).ok_or_else(odd_answer)?;
+            let PersonKey::Account(account) = applicant.key else { return Err(odd_answer()) };
+            let deleted_us = self.deleted_us(&[&account], connection).await?.into_iter().flatten().next();
+            if deleted_us.is_some_and(|deleted_us| deleted_us / 1_000_000 > applicant.asked_s) {
+                // Who asked is gone; whoever bears the name now did not.
+                self.forget_applicant(room, &account, connection).await?;
+                continue;
+            }
+            let attempt = self.enlist(&account, room, connection).await?;
+            if attempt.is_full {
+                return Ok(vec!["full".to_owned()]);
+            }
+            attempts.push((account.clone(), attempt));
+            decision.listed = Some(account);
+        }
+        Err(BackendError::Failed("an applicant changes too often".into()))
+    }
+
+    async fn call_decide(
         &self,
         room: &RoomId,
         decision: &Decision<'_>,
         connection: &mut MultiplexedConnection,
     ) -> Result<Vec<String>, BackendError> {
-        let joining = decision.listed.unwrap_or(decision.by);
+        // Nobody joins as long as nobody is listed.
+        let joining = decision.listed.as_ref().unwrap_or(decision.by);
         let event = Event::new(Actor::account(joining.clone()), EventKind::Joined);
         let mut call = self.membership_call(&self.scripts.decide, room, &event);
         call.arg(decision.by.as_str());
@@ -64,9 +109,28 @@ impl Redis {
             Asker::Named(Addressee::Nickname(name)) => call.arg("name").arg(name.as_str()),
             Asker::Request(request) => call.arg("request").arg(request.0),
         };
-        call.arg(decision.listed.map(account_key).unwrap_or_default()).arg(u8::from(decision.approve));
+        let listed = decision.listed.as_ref().map(account_key).unwrap_or_default();
+        call.arg(listed).arg(u8::from(decision.approve));
         self.timed(call.invoke_async(connection)).await
     }
+
+    pub(super) async fn forget_applicant(
+        &self,
+        room: &RoomId,
+        account: &Nickname,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), BackendError> {
+        let mut forget = redis::cmd("HDEL");
+        forget.arg(self.keys.room_applicants(room)).arg(account_key(account));
+        self.timed(forget.exec_async(connection)).await
+    }
+}
+
+/// Where this account joined that was approved; `None` if it did not.
+fn joined_at(answer: &[String], account: &Nickname) -> Option<Position> {
+    let [_, key, _, epoch, offset] = answer else { return None };
+    let position = Position { epoch: Epoch::new(epoch.parse().ok()?), offset: offset.parse().ok()? };
+    (*key == account_key(account)).then_some(position)
 }
 
 #[cfg(test)]

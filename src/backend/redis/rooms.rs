@@ -9,16 +9,11 @@ use async_trait::async_trait;
 use super::super::search::words;
 use super::super::{ADMINS_MAX, Asker, BackendError, Creation, Decided, RoomChange, RoomFault, Rooms};
 use super::Redis;
-use super::applicants::{Decision, account_key, read_applicant, read_person_key};
+use super::applicants::{Decision, read_applicant};
 use super::catalogue::{STORED, fields, odd_answer, record, stored_access};
-use super::enrolments::Attempt;
 use crate::chat::{
-    Actor, Applicant, Epoch, Event, EventKind, Nickname, PersonKey, Position, RoomId, RoomNews, RoomRecord,
-    RoomSummary, RoomView,
+    Actor, Applicant, Epoch, Event, EventKind, Nickname, Position, RoomId, RoomNews, RoomRecord, RoomSummary, RoomView,
 };
-
-/// How often a decision is tried whose applicant changes meanwhile what it wants.
-const TRIES: usize = 10;
 
 /// What a script says beside "done".
 pub(super) fn verdict(word: &str) -> Result<Result<(), RoomFault>, BackendError> {
@@ -45,6 +40,8 @@ impl Rooms for Redis {
         };
         let is_full =
             listed >= self.settings.kept_rooms || attempt.as_ref().is_some_and(|(_, attempt)| attempt.is_full);
+        let found_by = words(room.as_str(), &record.nickname);
+        self.add_words(&self.keys.search_rooms(), room.as_str(), &found_by, &mut connection).await?;
         let mut call = self.room_call(&self.scripts.create, room);
         call.arg(self.fresh_epoch()).arg(u8::from(is_full)).arg(record.owner.as_ref().map_or("", Nickname::as_str));
         for (field, value) in fields(record) {
@@ -62,7 +59,9 @@ impl Rooms for Redis {
         }
         let created = answer.first().copied().ok_or_else(odd_answer)?;
         if created >= 0 {
-            self.list_truly(room, &[], &mut connection).await?;
+            self.list_truly(room, &found_by, &mut connection).await?;
+        } else {
+            self.index_room(room, &found_by, &mut connection).await?;
         }
         Ok(match created {
             1 => Creation::Done,
@@ -100,7 +99,9 @@ impl Rooms for Redis {
         let mut former = Vec::new();
         if let Some(nickname) = &change.nickname {
             former = self.room_words(room, &mut connection).await?;
-            former.extend(words(room.as_str(), nickname));
+            let found_by = words(room.as_str(), nickname);
+            self.add_words(&self.keys.search_rooms(), room.as_str(), &found_by, &mut connection).await?;
+            former.extend(found_by);
         }
         let news = RoomNews {
             access: change.access.as_ref().map(|(access, _)| *access),
@@ -120,7 +121,7 @@ impl Rooms for Redis {
             }
         }
         let word: String = self.timed(call.invoke_async(&mut *connection)).await?;
-        if word == "done" && change.nickname.is_some() {
+        if change.nickname.is_some() {
             self.index_room(room, &former, &mut connection).await?;
         }
         verdict(&word)
@@ -128,31 +129,7 @@ impl Rooms for Redis {
 
     async fn decide(&self, room: &RoomId, by: &Nickname, who: &Asker, approve: bool) -> Result<Decided, BackendError> {
         let mut connection = self.pooled().await?;
-        let mut listed: Option<(Nickname, Attempt)> = None;
-        let mut decided = None;
-        for _ in 0..TRIES {
-            let account = listed.as_ref().map(|(account, _)| account);
-            let decision = Decision { by, who, approve, listed: account };
-            let answer = self.call_decide(room, &decision, &mut connection).await?;
-            if let ["list", key] = answer.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-                let Some(PersonKey::Account(account)) = read_person_key(key) else { return Err(odd_answer()) };
-                let attempt = self.enlist(&account, room, &mut connection).await?;
-                if attempt.is_full {
-                    return Ok(Err(RoomFault::TooMany));
-                }
-                listed = Some((account, attempt));
-            } else {
-                decided = Some(answer);
-                break;
-            }
-        }
-        let answer = decided.ok_or_else(odd_answer)?;
-        if let Some((account, attempt)) = &listed {
-            match joined_at(&answer) {
-                Some(position) => self.note_enrolled(account, room, position, &mut connection).await?,
-                None => self.give_up_attempt(account, room, attempt, &mut connection).await?,
-            }
-        }
+        let answer = self.decide_listed(room, Decision { by, who, approve, listed: None }, &mut connection).await?;
         match answer.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["done", key, value, ..] => read_applicant(key, value).ok_or_else(odd_answer).map(Ok),
             [word, ..] => verdict(word).map(|fault| fault.and(Err(RoomFault::NoApplicant))),
@@ -162,9 +139,7 @@ impl Rooms for Redis {
 
     async fn withdraw(&self, room: &RoomId, account: &Nickname) -> Result<(), BackendError> {
         let mut connection = self.pooled().await?;
-        let mut forget = redis::cmd("HDEL");
-        forget.arg(self.keys.room_applicants(room)).arg(account_key(account));
-        self.timed(forget.exec_async(&mut *connection)).await
+        self.forget_applicant(room, account, &mut connection).await
     }
 
     async fn appoint(
@@ -209,10 +184,4 @@ impl Rooms for Redis {
     async fn list(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomSummary>, BackendError> {
         self.list_rooms(after, limit).await
     }
-}
-
-/// Where an account joined that was approved; `None` if it did not.
-fn joined_at(answer: &[String]) -> Option<Position> {
-    let [_, _, _, epoch, offset] = answer else { return None };
-    Some(Position { epoch: Epoch::new(epoch.parse().ok()?), offset: offset.parse().ok()? })
 }

@@ -4,8 +4,8 @@
 -- ARGV: 1 channel, 2 payload (the join of the account that ARGV 8 names), 3 keep, 4 fresh epoch, 5 account that decides,
 --       6 'key' | 'name' | 'request', 7 the applicant's key, name or number, 8 key of the account in whose list the room stands, or
 --       '', 9 '1' to approve.
--- Returns {'done', key, value}, and the position if it became a member; {'unknown'}, {'forbidden'}, {'nobody'}; or {'list', key}
--- when nothing was done yet, because the room must stand in that account's list first.
+-- Returns {'done', key, value}, and the position if it became a member; {'unknown'}, {'forbidden'}, {'nobody'}; or
+-- {'list', key, value} when nothing was done yet, because the room must stand in that account's list first.
 local refused = runs(KEYS[1], KEYS[5], ARGV[5], false)
 if refused then
   return {refused}
@@ -29,7 +29,7 @@ local approved = ARGV[9] == '1'
 local _, _, flag = read_applicant(value)
 local enrols = approved and flag == 'e'
 if enrols and ARGV[8] ~= key then
-  return {'list', key}
+  return {'list', key, value}
 end
 redis.call('HDEL', KEYS[7], key)
 if approved then
