@@ -35,8 +35,8 @@ pub trait Search: Send + Sync {
 /// The words by which something is found: those of its id and its display nickname, in lower case, each once.
 pub fn words(id: &str, nickname: &str) -> Vec<String> {
     let mut words = vec![id.to_lowercase()];
-    for word in query_words(nickname) {
-        if !words.contains(&word) && words.len() <= WORDS_MAX {
+    for word in query_words(id).into_iter().chain(query_words(nickname)) {
+        if !words.contains(&word) {
             words.push(word);
         }
     }

@@ -91,7 +91,7 @@ impl Redis {
         let left: u64 =
             self.timed(redis::cmd("SCARD").arg(self.keys.lease_claims(&lease)).query_async(&mut connection)).await?;
         let mut give_up = redis::pipe();
-        give_up.del(self.keys.lease(&lease)).ignore();
+        give_up.del(self.keys.lease(&lease)).ignore().del(self.keys.lease_count(&lease)).ignore();
         if left == 0 {
             // Otherwise it stays listed, and a survivor releases what is left at once.
             give_up.srem(self.keys.nodes(), &lease).ignore();
