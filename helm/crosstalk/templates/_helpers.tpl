@@ -77,6 +77,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
   "listen.action" "listen.address and service.action"
   "listen.simple" "listen.address and service.simple"
   "listen.pychat" "listen.address and pychat"
+  "listen.scrp" "listen.address and scrp"
   "listen.admin" "listen.address" }}
 {{- range $key, $value := .Values.config }}
 {{- if hasKey $owned $key }}
