@@ -193,21 +193,27 @@ impl Kept {
         record.description = change.description.unwrap_or_else(|| std::mem::take(&mut record.description));
     }
 
-    pub fn decide(&mut self, by: &Nickname, who: &Asker, approve: bool) -> Decided {
-        if !self.is_run_by(by) {
-            return Err(RoomFault::Forbidden);
-        }
-        let key = match who {
-            Asker::Named(Addressee::Session(session)) => Some(PersonKey::Guest(*session)),
-            Asker::Named(Addressee::Nickname(name)) => self.applicant(|asking| asking.identifier == name.as_str()),
-            Asker::Request(request) => self.applicant(|asking| asking.request == *request),
-        };
-        let found = key.and_then(|key| self.applicants.remove_entry(&key));
+    pub fn decide(&mut self, who: &Asker, approve: bool) -> Decided {
+        let found = self.key_of(who).and_then(|key| self.applicants.remove_entry(&key));
         let (key, asking) = found.ok_or(RoomFault::NoApplicant)?;
         if approve {
             self.admitted.insert(key.clone());
         }
         Ok(asking.of(&key))
+    }
+
+    /// Who is meant, if they wait.
+    pub fn asking(&self, who: &Asker) -> Option<Applicant> {
+        let key = self.key_of(who)?;
+        Some(self.applicants.get(&key)?.of(&key))
+    }
+
+    fn key_of(&self, who: &Asker) -> Option<PersonKey> {
+        match who {
+            Asker::Named(Addressee::Session(session)) => Some(PersonKey::Guest(*session)),
+            Asker::Named(Addressee::Nickname(name)) => self.applicant(|asking| asking.identifier == name.as_str()),
+            Asker::Request(request) => self.applicant(|asking| asking.request == *request),
+        }
     }
 
     fn applicant(&self, is_meant: impl Fn(&Asking) -> bool) -> Option<PersonKey> {
