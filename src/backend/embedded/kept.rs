@@ -106,10 +106,12 @@ impl Kept {
         self.admitted.contains(&key) || self.applicants.contains_key(&key)
     }
 
-    /// An account is gone: whoever bears its name next has nothing of it. `true` if there was anything.
-    pub fn forget_account(&mut self, account: &Nickname) -> bool {
+    /// An account is gone: whoever bears its name next has nothing of it.
+    pub fn forget_account(&mut self, account: &Nickname) {
         let key = PersonKey::Account(account.clone());
-        self.admins.remove(account) | self.admitted.remove(&key) | self.applicants.remove(&key).is_some()
+        self.admins.remove(account);
+        self.admitted.remove(&key);
+        self.applicants.remove(&key);
     }
 
     pub fn knows_account(&self, account: &Nickname) -> bool {
@@ -220,8 +222,9 @@ impl Kept {
         self.applicants.iter().find(|(_, asking)| is_meant(asking)).map(|(key, _)| key.clone())
     }
 
-    pub fn withdraw(&mut self, account: Nickname) -> Result<(), RoomFault> {
-        self.applicants.remove(&PersonKey::Account(account)).map(drop).ok_or(RoomFault::NoApplicant)
+    /// An account no longer wants to be let in, or need not ask.
+    pub fn withdraw(&mut self, account: &Nickname) {
+        self.applicants.remove(&PersonKey::Account(account.clone()));
     }
 
     /// Whether that changed anything. An owner is more than an admin already.

@@ -163,7 +163,19 @@ impl State {
         Ok(changed.map(drop))
     }
 
-    /// Changes what is known of a kept room.
+    /// Changes what is known of a room, if it is kept.
+    pub fn amend_kept(
+        &mut self,
+        id: &RoomId,
+        work: &mut Work,
+        amend: impl FnOnce(&mut Kept),
+    ) -> Result<(), BackendError> {
+        let Some(mut kept) = self.rooms.get(id).and_then(|room| room.kept.clone()) else { return Ok(()) };
+        amend(Arc::make_mut(&mut kept));
+        self.keep_if_changed(id, kept, work)
+    }
+
+    /// The same where it may be refused.
     pub fn change_kept<T>(
         &mut self,
         id: &RoomId,
@@ -249,7 +261,7 @@ impl Rooms for Embedded {
 
     async fn withdraw(&self, room: &RoomId, account: &Nickname) -> Result<(), BackendError> {
         let (room, account) = (room.clone(), account.clone());
-        self.ask(move |state, work| state.change_kept(&room, work, |kept| kept.withdraw(account))).await.map(drop)
+        self.ask(move |state, work| state.amend_kept(&room, work, |kept| kept.withdraw(&account))).await
     }
 
     async fn appoint(

@@ -67,8 +67,7 @@ impl State {
         let knows = |room: &Room| room.kept.as_ref().is_some_and(|kept| kept.knows_account(account));
         let ids: Vec<RoomId> = self.rooms.iter().filter(|(_, room)| knows(room)).map(|(id, _)| id.clone()).collect();
         for id in ids {
-            // It was there a moment ago.
-            let _ = self.change_kept(&id, work, |kept| Ok(kept.forget_account(account)))?;
+            self.amend_kept(&id, work, |kept| kept.forget_account(account))?;
         }
         Ok(())
     }
