@@ -4,14 +4,19 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::{BackendError, REVOCATIONS_MAX, Registered};
-use super::store::{AccountRow, Batch, Store};
-use crate::chat::{Identity, Login, LoginId, Nickname, Revocation};
+use super::store::{AccountRow, Batch, Profile};
+use crate::chat::{Identity, Login, LoginId, Nickname, Revocation, User, UserChange};
+
+/// The provider of accounts that have a password here. Nobody logs in by it elsewhere, so no identity leads to them.
+const PASSWORD: &str = "password";
 
 /// Who has which account.
 #[derive(Default)]
 pub struct Accounts {
     by_name: HashMap<Nickname, Account>,
     names: HashMap<Identity, Nickname>,
+    /// Names that are somebody's.
+    count: u64,
     /// Accounts as they were before this batch, to be put back if the commit fails.
     before: HashMap<Nickname, Option<Account>>,
 }
@@ -19,25 +24,42 @@ pub struct Accounts {
 #[derive(Clone, Default)]
 struct Account {
     row: AccountRow,
+    profile: Profile,
     /// Ended logins, each with the time until which it must be remembered.
     revoked: BTreeMap<u128, i64>,
 }
 
 impl Accounts {
-    pub fn load(store: &Store) -> Result<Self, BackendError> {
+    pub fn load(batch: &Batch) -> Result<Self, BackendError> {
         let mut accounts = Self::default();
-        for (name, row) in store.accounts()? {
+        for (name, row) in batch.accounts()? {
             let Ok(name) = Nickname::parse(&name) else { continue };
-            if let Some(identity) = &row.identity {
-                accounts.names.insert(identity.clone(), name.clone());
-            }
-            accounts.by_name.insert(name, Account { row, revoked: BTreeMap::new() });
+            accounts.by_name.insert(name, Account { row, ..Account::default() });
         }
-        for (name, login, ends_s) in store.revocations()? {
+        for (name, profile) in batch.profiles()? {
+            let Ok(name) = Nickname::parse(&name) else { continue };
+            accounts.by_name.entry(name).or_default().profile = profile;
+        }
+        for (name, login, ends_s) in batch.revocations()? {
             let Ok(name) = Nickname::parse(&name) else { continue };
             accounts.by_name.entry(name).or_default().revoked.insert(login, ends_s);
         }
+        accounts.sort_names();
         Ok(accounts)
+    }
+
+    /// Finds anew which identity has which account, and how many accounts there are.
+    fn sort_names(&mut self) {
+        let mut names = HashMap::new();
+        self.count = 0;
+        for (name, account) in &self.by_name {
+            let Some(identity) = &account.row.identity else { continue };
+            self.count += 1;
+            if identity.provider != PASSWORD {
+                names.insert(identity.clone(), name.clone());
+            }
+        }
+        self.names = names;
     }
 
     pub fn account_of(&self, identity: &Identity) -> Option<Nickname> {
@@ -47,6 +69,84 @@ impl Accounts {
     /// Whose name this is, if it is reserved.
     pub fn owner_of(&self, name: &Nickname) -> Option<&Identity> {
         self.by_name.get(name)?.row.identity.as_ref()
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// All accounts with what they call themselves.
+    pub fn called(&self) -> impl Iterator<Item = (&Nickname, &str)> {
+        let accounts = self.by_name.iter().filter(|(_, account)| account.row.identity.is_some());
+        accounts.map(|(name, account)| (name, account.called(name)))
+    }
+
+    /// What an account calls itself.
+    pub fn call(&self, name: &Nickname) -> Option<&str> {
+        let (name, account) = self.by_name.get_key_value(name)?;
+        account.row.identity.as_ref()?;
+        Some(account.called(name))
+    }
+
+    /// An account's user; whether it is there now, others know.
+    pub fn user(&self, name: &Nickname) -> Option<User> {
+        let Account { row, profile, .. } = self.by_name.get(name)?;
+        row.identity.as_ref()?;
+        let signed_up_s = row.created_us / 1_000_000;
+        Some(User {
+            account: name.clone(),
+            nickname: profile.nickname.clone().unwrap_or_else(|| name.to_string()),
+            description: profile.description.clone(),
+            signed_up_s,
+            last_active_s: profile.active_s.unwrap_or(signed_up_s),
+            password_hash: profile.password_hash.clone(),
+            online: false,
+        })
+    }
+
+    /// Makes an account with a password of a name that is free.
+    pub fn sign_up(
+        &mut self,
+        name: &Nickname,
+        change: &UserChange,
+        now_us: i64,
+        batch: &Batch,
+    ) -> Result<(), BackendError> {
+        let account = self.change(name);
+        account.row.identity = Some(Identity { provider: PASSWORD.to_owned(), subject: name.to_string() });
+        account.row.created_us = now_us;
+        batch.put_account(name, &account.row)?;
+        self.count += 1;
+        self.change_profile(name, batch, |profile| profile.apply(change))
+    }
+
+    pub fn change_user(&mut self, name: &Nickname, change: &UserChange, batch: &Batch) -> Result<(), BackendError> {
+        self.change_profile(name, batch, |profile| profile.apply(change))
+    }
+
+    pub fn was_active(&mut self, name: &Nickname, now_s: i64, batch: &Batch) -> Result<(), BackendError> {
+        self.change_profile(name, batch, |profile| profile.active_s = Some(now_s))
+    }
+
+    fn change_profile(
+        &mut self,
+        name: &Nickname,
+        batch: &Batch,
+        change: impl FnOnce(&mut Profile),
+    ) -> Result<(), BackendError> {
+        let profile = &mut self.change(name).profile;
+        change(profile);
+        batch.put_profile(name, profile)
+    }
+
+    pub fn forget(&mut self, name: &Nickname, now_us: i64, batch: &Batch) -> Result<(), BackendError> {
+        let identity = self.change(name).row.identity.take();
+        self.count = self.count.saturating_sub(u64::from(identity.is_some()));
+        if let Some(identity) = identity {
+            self.names.remove(&identity);
+        }
+        self.by_name.remove(name);
+        batch.forget_account(name, now_us)
     }
 
     /// Reserves a name; `borne` says whether a guest bears it at the moment.
@@ -68,6 +168,7 @@ impl Accounts {
         account.row.identity = Some(identity.clone());
         account.row.created_us = now_us;
         batch.put_account(&name, &account.row)?;
+        self.count += 1;
         self.names.insert(identity, name);
         Ok(Registered::Done)
     }
@@ -155,14 +256,16 @@ impl Accounts {
                 None => self.by_name.remove(&name),
             };
         }
-        let owned =
-            self.by_name.iter().filter_map(|(name, account)| Some((account.row.identity.clone()?, name.clone())));
-        self.names = owned.collect();
+        self.sort_names();
     }
 }
 
 impl Account {
     fn is_empty(&self) -> bool {
         self.row == AccountRow::default() && self.revoked.is_empty()
+    }
+
+    fn called<'a>(&'a self, name: &'a Nickname) -> &'a str {
+        self.profile.nickname.as_deref().unwrap_or(name.as_str())
     }
 }

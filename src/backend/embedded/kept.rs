@@ -1,13 +1,14 @@
 //! Rooms that were created on purpose, in the embedded backend: who runs them and whom they let in.
 
+mod row;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::super::{ADMINS_MAX, APPLICANTS_MAX, Asker, Decided, Denial, RoomChange, RoomFault, Ticket};
+use super::presence::Wish;
 use crate::chat::{
-    AccessType, Actor, Addressee, Applicant, Nickname, PersonKey, RequestId, RoomId, RoomRecord, RoomSummary, RoomView,
-    SessionId,
+    AccessType, Actor, Addressee, Applicant, Nickname, PersonKey, RequestId, Role, RoomId, RoomRecord, RoomSummary,
+    RoomView, SessionId,
 };
 
 /// A kept room beside its stream and its members.
@@ -47,8 +48,9 @@ impl Kept {
         self.record.access == AccessType::Public
     }
 
-    /// Whether one may enter. Who may not and can be permitted, waits from now on.
-    pub fn admit(&mut self, who: &Actor, ticket: &Ticket, now_s: i64, enrols: bool) -> Result<(), Denial> {
+    /// Whether one may enter. Who may not and can be permitted, waits from now on. A member already is asked for the
+    /// password, and for nothing else.
+    pub fn admit(&mut self, who: &Actor, ticket: &Ticket, wish: Wish, now_s: i64) -> Result<(), Denial> {
         if ticket.account.as_ref().is_some_and(|account| self.is_run_by(account)) {
             return Ok(());
         }
@@ -59,11 +61,12 @@ impl Kept {
                 Some(hash) => Err(Denial::Password { hash: hash.clone() }),
                 None => Ok(()),
             },
-            AccessType::Permission => self.admit_permitted(who, ticket, now_s, enrols),
+            AccessType::Permission if wish == (Wish::Enrol { is_member: true }) => Ok(()),
+            AccessType::Permission => self.admit_permitted(who, ticket, wish != Wish::Visit, now_s),
         }
     }
 
-    fn admit_permitted(&mut self, who: &Actor, ticket: &Ticket, now_s: i64, enrols: bool) -> Result<(), Denial> {
+    fn admit_permitted(&mut self, who: &Actor, ticket: &Ticket, enrols: bool, now_s: i64) -> Result<(), Denial> {
         let key = ticket.account.clone().map_or(PersonKey::Guest(who.session), PersonKey::Account);
         if self.admitted.contains(&key) {
             return Ok(());
@@ -71,13 +74,12 @@ impl Kept {
         if self.applicants.len() >= APPLICANTS_MAX && !self.applicants.contains_key(&key) {
             return Err(Denial::TooMany);
         }
-        let first = !self.applicants.contains_key(&key);
-        if first {
-            let asking = Asking { identifier: who.identifier(), request: ticket.request, asked_s: now_s, enrols };
-            self.ask(key, asking);
+        if let Some(before) = self.applicants.get_mut(&key) {
+            before.enrols |= enrols;
+            return Err(Denial::Permission { runners: Vec::new() });
         }
-        let runners = self.record.owner.iter().chain(&self.admins).cloned();
-        Err(Denial::Permission { runners: if first { runners.collect() } else { Vec::new() } })
+        self.ask(key, Asking { identifier: who.identifier(), request: ticket.request, asked_s: now_s, enrols });
+        Err(Denial::Permission { runners: self.record.owner.iter().chain(&self.admins).cloned().collect() })
     }
 
     /// A name has one holder: whoever asked under it before has another by now, and must not be approved in its place.
@@ -101,7 +103,76 @@ impl Kept {
         self.admitted.contains(&key) || self.applicants.contains_key(&key)
     }
 
-    fn is_run_by(&self, account: &Nickname) -> bool {
+    /// An account is gone: whoever bears its name next has nothing of it. `true` if there was anything.
+    pub fn forget_account(&mut self, account: &Nickname) -> bool {
+        let key = PersonKey::Account(account.clone());
+        self.admins.remove(account) | self.admitted.remove(&key) | self.applicants.remove(&key).is_some()
+    }
+
+    pub fn knows_account(&self, account: &Nickname) -> bool {
+        let key = PersonKey::Account(account.clone());
+        self.admins.contains(account) || self.admitted.contains(&key) || self.applicants.contains_key(&key)
+    }
+
+    /// Somebody is put out, with all that was permitted to them.
+    pub fn put_out(&mut self, who: &Actor) {
+        if let Some(name) = &who.nickname {
+            self.forget_account(name);
+        }
+        self.forget_guest(who.session);
+    }
+
+    pub fn owner(&self) -> Option<&Nickname> {
+        self.record.owner.as_ref()
+    }
+
+    /// What the search goes by beside the room's id.
+    pub fn nickname(&self) -> &str {
+        &self.record.nickname
+    }
+
+    pub fn role(&self, account: &Nickname) -> Role {
+        if self.owner() == Some(account) {
+            Role::Owner
+        } else if self.admins.contains(account) {
+            Role::Admin
+        } else {
+            Role::Member
+        }
+    }
+
+    /// Whether one may put the other out. An owner goes by handing the room over.
+    pub fn may_remove(&self, by: &Nickname, who: &Actor) -> bool {
+        let theirs = who.nickname.as_ref().map_or(Role::Member, |name| self.role(name));
+        self.role(by) < theirs && self.role(by) != Role::Member
+    }
+
+    /// A member has gone: an admin that is none is no admin.
+    pub fn resign(&mut self, account: &Nickname, deleted: bool) {
+        self.admins.remove(account);
+        if deleted {
+            self.forget_account(account);
+        }
+    }
+
+    /// The former owner stays as an admin.
+    pub fn hand_over(&mut self, to: &Nickname) -> Result<(), RoomFault> {
+        let admins_left = self.admins.len() - usize::from(self.admins.contains(to));
+        if self.record.owner.is_some() && admins_left >= ADMINS_MAX {
+            return Err(RoomFault::TooMany);
+        }
+        self.admins.remove(to);
+        self.admins.extend(self.record.owner.replace(to.clone()));
+        Ok(())
+    }
+
+    /// The owner's account is gone.
+    pub fn inherit(&mut self, to: &Nickname) {
+        self.admins.remove(to);
+        self.record.owner = Some(to.clone());
+    }
+
+    pub fn is_run_by(&self, account: &Nickname) -> bool {
         self.record.owner.as_ref() == Some(account) || self.admins.contains(account)
     }
 
@@ -110,17 +181,13 @@ impl Kept {
         self.record.owner.is_none() || self.record.owner.as_ref() == account
     }
 
-    pub fn change(&mut self, by: &Nickname, change: RoomChange) -> Result<(), RoomFault> {
-        if !self.is_run_by(by) {
-            return Err(RoomFault::Forbidden);
-        }
+    pub fn change(&mut self, change: RoomChange) {
         let record = &mut self.record;
         if let Some((access, password_hash)) = change.access {
             (record.access, record.password_hash) = (access, password_hash);
         }
         record.nickname = change.nickname.unwrap_or_else(|| std::mem::take(&mut record.nickname));
         record.description = change.description.unwrap_or_else(|| std::mem::take(&mut record.description));
-        Ok(())
     }
 
     pub fn decide(&mut self, by: &Nickname, who: &Asker, approve: bool) -> Decided {
@@ -148,18 +215,18 @@ impl Kept {
         self.applicants.remove(&PersonKey::Account(account)).map(drop).ok_or(RoomFault::NoApplicant)
     }
 
-    pub fn appoint(&mut self, by: &Nickname, account: Nickname, admin: bool) -> Result<(), RoomFault> {
-        if self.record.owner.as_ref() != Some(by) {
-            return Err(RoomFault::Forbidden);
+    /// Whether that changed anything. An owner is more than an admin already.
+    pub fn appoint(&mut self, account: &Nickname, admin: bool) -> Result<bool, RoomFault> {
+        if admin == self.admins.contains(account) || admin && self.owner() == Some(account) {
+            return Ok(false);
         }
         if !admin {
-            self.admins.remove(&account);
-        } else if self.admins.len() >= ADMINS_MAX && !self.admins.contains(&account) {
-            return Err(RoomFault::TooMany);
-        } else {
-            self.admins.insert(account);
+            return Ok(self.admins.remove(account));
         }
-        Ok(())
+        if self.admins.len() >= ADMINS_MAX {
+            return Err(RoomFault::TooMany);
+        }
+        Ok(self.admins.insert(account.clone()))
     }
 
     pub fn view(&self, members: u64) -> RoomView {
@@ -174,113 +241,5 @@ impl Kept {
     pub fn summary(&self, room: RoomId, members: u64) -> RoomSummary {
         let RoomRecord { access, nickname, description, .. } = self.record.clone();
         RoomSummary { room, access, nickname, description, members }
-    }
-}
-
-/// A kept room in the store: JSON, because there are few of them and the next version will have more to say. Guests are not in
-/// it: they are gone when the process is.
-#[derive(Serialize, Deserialize)]
-struct Row {
-    owner: Option<String>,
-    access: String,
-    password_hash: Option<String>,
-    nickname: String,
-    description: String,
-    admins: Vec<String>,
-    admitted: Vec<String>,
-    applicants: Vec<AskingRow>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct AskingRow {
-    account: String,
-    request: u32,
-    asked_s: i64,
-    enrols: bool,
-}
-
-impl Kept {
-    pub fn encode(&self) -> Vec<u8> {
-        let account = |key: &PersonKey| match key {
-            PersonKey::Account(name) => Some(name.to_string()),
-            PersonKey::Guest(_) => None,
-        };
-        let row = Row {
-            owner: self.record.owner.as_ref().map(ToString::to_string),
-            access: self.record.access.label().to_owned(),
-            password_hash: self.record.password_hash.clone(),
-            nickname: self.record.nickname.clone(),
-            description: self.record.description.clone(),
-            admins: self.admins.iter().map(ToString::to_string).collect(),
-            admitted: self.admitted.iter().filter_map(account).collect(),
-            applicants: self
-                .applicants
-                .iter()
-                .filter_map(|(key, asking)| AskingRow::of(account(key)?, asking))
-                .collect(),
-        };
-        serde_json::to_vec(&row).unwrap_or_default()
-    }
-
-    /// Reads what [`Kept::encode`] wrote; `None` for what it did not write.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let row: Row = serde_json::from_slice(bytes).ok()?;
-        let name = |text: &String| Nickname::parse(text).ok();
-        let names = |texts: &[String]| texts.iter().filter_map(name).collect::<Vec<_>>();
-        let record = RoomRecord {
-            owner: row.owner.as_ref().and_then(name),
-            access: AccessType::from_label(&row.access)?,
-            password_hash: row.password_hash,
-            nickname: row.nickname,
-            description: row.description,
-        };
-        Some(Self {
-            record,
-            admins: names(&row.admins).into_iter().collect(),
-            admitted: names(&row.admitted).into_iter().map(PersonKey::Account).collect(),
-            applicants: row.applicants.iter().filter_map(AskingRow::read).collect(),
-        })
-    }
-}
-
-impl AskingRow {
-    fn of(account: String, asking: &Asking) -> Option<Self> {
-        let Asking { request, asked_s, enrols, .. } = *asking;
-        Some(Self { account, request: request.0, asked_s, enrols })
-    }
-
-    fn read(&self) -> Option<(PersonKey, Asking)> {
-        let account = Nickname::parse(&self.account).ok()?;
-        let Self { request, asked_s, enrols, .. } = *self;
-        let asking = Asking { identifier: account.to_string(), request: RequestId(request), asked_s, enrols };
-        Some((PersonKey::Account(account), asking))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kept_room_comes_back_without_its_guests() {
-        let name = |text: &str| Nickname::parse(text).unwrap();
-        let record = RoomRecord {
-            owner: Some(name("olga")),
-            access: AccessType::Permission,
-            password_hash: None,
-            nickname: "Red".into(),
-            description: "a \"room\"".into(),
-        };
-        let mut kept = Kept::new(record);
-        kept.appoint(&name("olga"), name("adam"), true).unwrap();
-        let guest = Actor { session: SessionId::from_u128(1), nickname: Some(name("gus")) };
-        let member = Actor { session: SessionId::from_u128(2), nickname: Some(name("mia")) };
-        let ticket = Ticket { account: Some(name("mia")), ..Ticket::default() };
-        let asked = kept.admit(&guest, &Ticket::default(), 0, false);
-        assert_eq!(asked, Err(Denial::Permission { runners: vec![name("olga"), name("adam")] }));
-        assert!(kept.admit(&member, &ticket, 17, true).is_err());
-        let back = Kept::decode(&kept.encode()).unwrap();
-        assert!(kept.forget_guest(guest.session) && !kept.forget_guest(guest.session));
-        assert_eq!(back, kept);
     }
 }

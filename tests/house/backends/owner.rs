@@ -5,27 +5,27 @@ use std::collections::BTreeSet;
 use crosstalk::backend::Resigned;
 use crosstalk::chat::RoomView;
 
-use super::members::{account, asking};
+use super::members::{account, asking, names};
 use super::*;
 
 /// Rooms that are looked at one after the other, the people in each, and what these do at once.
 const ROUNDS: usize = 12;
 const PEOPLE: [&str; 6] = ["olga", "ann", "ben", "cleo", "dan", "eve"];
 const HANDS: u64 = 6;
-const DEEDS: usize = 12;
+const DEEDS: usize = 25;
 /// More events than a round has.
 const ALL_EVENTS: u64 = 10_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_the_embedded_backend_a_room_has_one_owner_at_all_times() {
-    let node = embedded_keeping(None, KEPT_ROOMS, ALL_EVENTS);
+    let node = embedded_keeping(None, 1_000, ALL_EVENTS);
     there_is_one_owner([&node, &node]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_two_nodes_a_room_has_one_owner_at_all_times() {
     let server = Server::start();
-    let keeping = |settings: &mut Settings| settings.history_count = ALL_EVENTS;
+    let keeping = |settings: &mut Settings| (settings.history_count, settings.kept_rooms) = (ALL_EVENTS, 1_000);
     let nodes = [redis_with(&server, keeping).await, redis_with(&server, keeping).await];
     there_is_one_owner([&nodes[0], &nodes[1]]).await;
 }
@@ -43,26 +43,45 @@ async fn there_is_one_owner(nodes: [&Node; 2]) {
             let chance = Entropy::seeded(seed.wrapping_add(round as u64 * HANDS + hand));
             hands.spawn(async move {
                 for _ in 0..DEEDS {
-                    deed(&backend, &id, &chance).await;
+                    let (doing, bits) = (tokio::spawn(deed(backend.clone(), id.clone(), chance.bits())), chance.bits());
+                    if bits & 7 == 0 {
+                        break_off(doing, bits >> 8 & 31).await;
+                    } else {
+                        doing.await.unwrap();
+                    }
                     let view = backend.rooms.view(&id).await.unwrap();
                     assert!(view.is_none_or(|view| is_owned(&view)), "somebody owns it while it is there");
                 }
             });
         }
-        hands.join_all().await;
-        let history = nodes[1].backend.broker.history(&id).await.unwrap();
-        assert!(
-            history.iter().map(|envelope| envelope.position.offset).eq(1..=history.len() as u64),
-            "nothing is lost"
-        );
-        let story = history.iter().fold(Story::begun(), |story, envelope| story.after(&envelope.event));
+        while let Some(hand) = hands.join_next().await {
+            hand.unwrap();
+        }
         for node in nodes {
-            story.ends_as(node, &id).await;
+            Told::of(node, &id).await.is_true();
         }
-        // Makes place for the next.
-        if let Some(owner) = story.owner {
-            nodes[0].backend.rooms.destroy(&id, &account(owner.as_str()), Some(&owner)).await.unwrap().unwrap();
-        }
+        make_place(nodes[1], &id).await;
+    }
+}
+
+/// Breaks off what is being done, somewhere in its midst: what a crash of its node does.
+async fn break_off(doing: tokio::task::JoinHandle<()>, turns: u128) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+    doing.abort();
+    match doing.await {
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        _ => {}
+    }
+}
+
+/// Destroys the room, so that there is place for the next. What was broken off may make another its owner meanwhile.
+async fn make_place(node: &Node, id: &RoomId) {
+    while let Some(view) = node.backend.rooms.view(id).await.unwrap() {
+        let owner = view.record.owner.expect("somebody owns it");
+        let destroyed = node.backend.rooms.destroy(id, &account(owner.as_str()), Some(&owner)).await;
+        assert!(destroyed.is_ok());
     }
 }
 
@@ -71,25 +90,27 @@ fn is_owned(view: &RoomView) -> bool {
     record.owner.as_ref().is_some_and(|owner| !admins.contains(owner))
 }
 
-/// Somebody does something at random; most of it is refused.
-async fn deed(backend: &Backend, id: &RoomId, chance: &Entropy) {
-    let bits = chance.bits();
-    let pick = |shift: u32| PEOPLE[(bits >> shift) as usize % PEOPLE.len()];
-    let (one, other) = (account(pick(8)), nickname(pick(16)));
-    let name = one.nickname.clone().expect("accounts have names");
+/// Somebody does something at random. Where that is the owner as it was a moment ago, most of it is allowed, if nobody is
+/// quicker; otherwise most is refused.
+async fn deed(backend: Backend, id: RoomId, bits: u128) {
+    let id = &id;
+    let pick = |shift: u32| nickname(PEOPLE[(bits >> shift) as usize % PEOPLE.len()]);
+    let owner = backend.rooms.view(id).await.unwrap().and_then(|view| view.record.owner);
+    let name = owner.filter(|_| bits >> 32 & 3 != 0).unwrap_or_else(|| pick(8));
+    let (one, other) = (Actor::account(name.clone()), pick(16));
     let members = &backend.members;
     match bits % 16 {
-        0..=2 => {
+        0 => {
             let resigned = members.resign(id, &one, true).await.unwrap();
             assert!(!matches!(resigned, Ok(Resigned::Handed { to }) if to == name), "to itself");
         }
-        3 => assert!(members.resign(id, &one, false).await.is_ok()),
-        4..=7 => assert!(members.hand_over(id, &one, &other).await.is_ok()),
-        8..=9 => assert!(members.remove(id, &one, &Actor::account(other)).await.is_ok()),
-        10..=11 => assert!(backend.rooms.appoint(id, &one, &other, bits >> 24 & 1 == 0, true).await.is_ok()),
+        1 => assert!(members.resign(id, &one, false).await.is_ok()),
+        2..=4 => assert!(members.hand_over(id, &one, &other).await.is_ok()),
+        5..=7 => assert!(members.remove(id, &one, &Actor::account(other)).await.is_ok()),
+        8..=11 => assert!(backend.rooms.appoint(id, &one, &other, bits >> 24 & 1 == 0, true).await.is_ok()),
         _ => {
-            let ticket = Ticket { must_exist: true, ..asking(name.as_str(), 1) };
-            assert!(members.enrol(id, &one, &ticket).await.is_ok());
+            let ticket = Ticket { must_exist: true, ..asking(other.as_str(), 1) };
+            assert!(members.enrol(id, &Actor::account(other), &ticket).await.is_ok());
         }
     }
 }
@@ -154,22 +175,47 @@ impl Story {
         self.members.retain(|member| member != name);
         self.admins.remove(name);
     }
+}
 
-    /// The room is what its events told.
-    async fn ends_as(&self, node: &Node, id: &RoomId) {
-        let view = node.backend.rooms.view(id).await.unwrap();
-        let Some(RoomView { record, admins, members, .. }) = view else {
-            assert_eq!((&self.owner, node.roll_page(id, 0, 10).await), (&None, None));
+/// A room's events, and what it was right after them.
+struct Told {
+    events: Vec<Envelope>,
+    view: Option<RoomView>,
+    roll: Option<Vec<String>>,
+}
+
+impl Told {
+    /// What was broken off may still be done, so it is looked at until nothing happens in between.
+    async fn of(node: &Node, id: &RoomId) -> Self {
+        loop {
+            let events = node.backend.broker.history(id).await.unwrap();
+            let view = node.backend.rooms.view(id).await.unwrap();
+            let roll = node.roll_page(id, 0, 100).await.map(names);
+            if node.backend.broker.history(id).await.unwrap().len() == events.len() {
+                return Self { events, view, roll };
+            }
+        }
+    }
+
+    /// The room is what its events tell.
+    fn is_true(&self) {
+        let offsets = self.events.iter().map(|envelope| envelope.position.offset);
+        assert!(offsets.eq(1..=self.events.len() as u64), "nothing is lost");
+        let Story { owner, admins, members } =
+            self.events.iter().fold(Story::begun(), |story, envelope| story.after(&envelope.event));
+        let Some(view) = &self.view else {
+            assert_eq!((owner, &self.roll), (None, &None));
             return;
         };
-        assert_eq!(record.owner, self.owner);
-        assert_eq!(admins, self.admins.iter().cloned().collect::<Vec<_>>());
-        let role = |name: &Nickname| match () {
-            () if self.owner.as_ref() == Some(name) => "Owner",
-            () if self.admins.contains(name) => "Admin",
-            () => "Member",
+        assert_eq!(view.record.owner, owner);
+        assert_eq!(view.admins, admins.iter().cloned().collect::<Vec<_>>());
+        assert_eq!(view.members, members.len() as u64);
+        let role = |name: &Nickname| match owner.as_ref() == Some(name) {
+            true => "Owner",
+            false if admins.contains(name) => "Admin",
+            false => "Member",
         };
-        let roll: Vec<String> = self.members.iter().map(|name| format!("{name} {}", role(name))).collect();
-        assert_eq!((node.roll(id).await, members), (roll, self.members.len() as u64));
+        let roll = members.iter().map(|name| format!("{name} {}", role(name))).collect();
+        assert_eq!(self.roll, Some(roll));
     }
 }
