@@ -95,6 +95,7 @@ mod roles;
 mod rooms;
 mod search;
 mod single;
+mod sweeps;
 mod users;
 
 use std::sync::Arc;
