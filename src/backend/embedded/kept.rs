@@ -61,19 +61,22 @@ impl Kept {
                 Some(hash) => Err(Denial::Password { hash: hash.clone() }),
                 None => Ok(()),
             },
-            AccessType::Permission if wish == (Wish::Enrol { is_member: true }) => Ok(()),
-            AccessType::Permission => self.admit_permitted(who, ticket, wish != Wish::Visit, now_s),
+            AccessType::Permission if matches!(wish, Wish::Enrol { is_member: true, .. }) => Ok(()),
+            AccessType::Permission => self.admit_permitted(who, ticket, wish, now_s),
         }
     }
 
-    fn admit_permitted(&mut self, who: &Actor, ticket: &Ticket, enrols: bool, now_s: i64) -> Result<(), Denial> {
+    fn admit_permitted(&mut self, who: &Actor, ticket: &Ticket, wish: Wish, now_s: i64) -> Result<(), Denial> {
         let key = ticket.account.clone().map_or(PersonKey::Guest(who.session), PersonKey::Account);
         if self.admitted.contains(&key) {
             return Ok(());
         }
-        if self.applicants.len() >= APPLICANTS_MAX && !self.applicants.contains_key(&key) {
+        if matches!(wish, Wish::Enrol { has_place: false, .. })
+            || self.applicants.len() >= APPLICANTS_MAX && !self.applicants.contains_key(&key)
+        {
             return Err(Denial::TooMany);
         }
+        let enrols = wish != Wish::Visit;
         if let Some(before) = self.applicants.get_mut(&key) {
             before.enrols |= enrols;
             return Err(Denial::Permission { runners: Vec::new() });

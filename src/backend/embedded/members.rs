@@ -47,14 +47,17 @@ impl State {
     ) -> Result<Result<Entered, Denial>, BackendError> {
         let Some(account) = who.nickname.clone() else { return Err(nameless()) };
         let is_member = self.is_on_roll(id, &account);
-        if !is_member && !self.has_place(id, &account, work)? {
-            return Ok(Err(Denial::TooMany));
-        }
+        let has_place = is_member || self.has_place(id, &account, work)?;
         let ticket = Ticket { account: Some(account.clone()), ..ticket.clone() };
-        if let Err(denial) = self.admit(id, &who, &ticket, Wish::Enrol { is_member }, work)? {
+        if let Err(denial) = self.admit(id, &who, &ticket, Wish::Enrol { is_member, has_place }, work)? {
             return Ok(Err(denial));
         }
+        if !has_place {
+            return Ok(Err(Denial::TooMany));
+        }
         if !is_member {
+            // It may have asked before the room was opened to everybody.
+            let _ = self.change_kept(id, work, |kept| kept.withdraw(account.clone()))?;
             self.append(id, Event::new(who, EventKind::Joined), work)?;
             self.put_on_roll(id, account, work)?;
         }
@@ -63,7 +66,7 @@ impl State {
     }
 
     /// Whether an account's list has the room, or place for it.
-    fn has_place(&self, id: &RoomId, account: &Nickname, work: &mut Work) -> Result<bool, BackendError> {
+    pub fn has_place(&self, id: &RoomId, account: &Nickname, work: &mut Work) -> Result<bool, BackendError> {
         let batch = self.batch(work)?;
         Ok(batch.has_enrolment(account, id)? || batch.enrolments(account)?.len() < ROOMS_MAX)
     }
@@ -80,6 +83,9 @@ impl State {
             return Ok(Err(RoomFault::Unknown));
         };
         if !room.roll.contains(&account) {
+            if deleted {
+                let _ = self.change_kept(id, work, |kept| Ok(kept.forget_account(&account)))?;
+            }
             return Ok(Err(RoomFault::NotMember));
         }
         let owns = room.kept.as_ref().is_some_and(|kept| kept.owner() == Some(&account));
@@ -122,7 +128,7 @@ impl State {
         who: Actor,
         work: &mut Work,
     ) -> Result<Result<(), RoomFault>, BackendError> {
-        let Some(room) = self.rooms.get(id).filter(|room| room.exists()) else {
+        let Some(room) = self.rooms.get(id).filter(|room| room.kept.is_some()) else {
             return Ok(Err(RoomFault::Unknown));
         };
         let enrolled = who.nickname.as_ref().filter(|account| room.roll.contains(account)).cloned();

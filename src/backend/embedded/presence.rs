@@ -14,8 +14,8 @@ use crate::chat::{Actor, Event, EventKind, Identity, Nickname, Position, RoomId,
 pub enum Wish {
     /// For as long as the session stays.
     Visit,
-    /// For good; a member asks again to hear that it is one.
-    Enrol { is_member: bool },
+    /// For good; a member asks again to hear that it is one. Who is in as many rooms as allowed need not wait for one more.
+    Enrol { is_member: bool, has_place: bool },
 }
 
 impl State {

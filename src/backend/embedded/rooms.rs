@@ -18,7 +18,11 @@ impl State {
         if self.rooms.get(id).is_some_and(|room| room.exists()) {
             return Ok(Creation::Exists);
         }
-        if self.kept.len() as u64 >= self.retention.kept_rooms {
+        let owner_has_place = match &record.owner {
+            Some(owner) => self.has_place(id, owner, work)?,
+            None => true,
+        };
+        if self.kept.len() as u64 >= self.retention.kept_rooms || !owner_has_place {
             return Ok(Creation::TooMany);
         }
         self.make_place(id, work)?;

@@ -120,7 +120,7 @@ mod tests {
         let ticket = Ticket { account: Some(name("mia")), ..Ticket::default() };
         let asked = kept.admit(&guest, &Ticket::default(), Wish::Visit, 0);
         assert_eq!(asked, Err(Denial::Permission { runners: vec![name("olga"), name("adam")] }));
-        assert!(kept.admit(&member, &ticket, Wish::Enrol { is_member: false }, 17).is_err());
+        assert!(kept.admit(&member, &ticket, Wish::Enrol { is_member: false, has_place: true }, 17).is_err());
         let back = Kept::decode(&kept.encode()).unwrap();
         assert!(kept.forget_guest(guest.session) && !kept.forget_guest(guest.session));
         assert_eq!(back, kept);

@@ -25,6 +25,12 @@ struct Disk {
     full: Arc<AtomicBool>,
 }
 
+impl Disk {
+    fn has_room(&self) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) { Err(io::Error::other("the disk is full")) } else { Ok(()) }
+    }
+}
+
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
         self.memory.len()
@@ -39,10 +45,11 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.full.load(Ordering::Relaxed) { Err(io::Error::other("the disk is full")) } else { Ok(()) }
+        self.has_room()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.has_room()?;
         self.memory.write(offset, data)
     }
 }
