@@ -165,10 +165,10 @@ struct Described<'a> {
 fn described(envelope: &Envelope) -> Option<Described<'_>> {
     let from = envelope.event.actor.shown_name();
     match &envelope.event.kind {
-        EventKind::Joined => {
+        EventKind::Joined | EventKind::Came => {
             Some(Described { r#type: "userJoined", body: format!("User {from} has joined the room").into(), from })
         }
-        EventKind::Left => Some(Described { r#type: "userLeft", body: has_left(from).into(), from }),
+        EventKind::Left | EventKind::Went => Some(Described { r#type: "userLeft", body: has_left(from).into(), from }),
         EventKind::Message { text, .. } => Some(Described { r#type: "message", body: text.into(), from }),
         EventKind::Removed { who } => {
             let from = who.shown_name();

@@ -70,7 +70,8 @@ impl State {
         if let Some(room) = self.rooms.get_mut(id) {
             let known_as = room.kept.take().map(|kept| kept.nickname().to_owned());
             let sessions = std::mem::take(&mut room.members);
-            work.or_else_in(id, |room| room.members = sessions);
+            let visitors = std::mem::take(&mut room.visitors);
+            work.or_else_in(id, |room| (room.members, room.visitors) = (sessions, visitors));
             self.index_again(Kind::Room, id.as_str(), known_as.as_deref(), None, work);
         }
         self.append(id, Event::new(by, EventKind::Destroyed { room: id.clone() }), work)?;

@@ -20,7 +20,7 @@ clauses! {
     who_asks_again_to_enrol_keeps_its_request
     an_accounts_wish_is_withdrawn
     a_request_that_nobody_made_is_not_decided
-    an_enrolled_accounts_session_comes_and_goes_silently
+    an_enrolled_accounts_session_comes_and_goes_uncounted
     an_enrolled_accounts_session_passes_every_door
     an_enrolled_accounts_session_publishes_without_having_joined
     an_enrolled_accounts_session_is_restored_silently
@@ -330,22 +330,31 @@ async fn a_request_that_nobody_made_is_not_decided(node: Node) {
     assert_eq!(node.waiting(&red).await.len(), 1);
 }
 
-async fn an_enrolled_accounts_session_comes_and_goes_silently(node: Node) {
+async fn an_enrolled_accounts_session_comes_and_goes_uncounted(node: Node) {
     let red = room("red");
     node.room_of(&red, &["mia"]).await;
     let before = node.told_in(&red).await;
     let entered = node.enter_as(&red, 3, "mia").await.unwrap();
-    assert_eq!((entered.position.offset, entered.members, entered.repeated), (1, 2, true), "it is counted already");
-    assert_eq!(node.enter_as(&red, 3, "mia").await, Ok(entered));
-    assert_eq!(node.enter_as(&red, 4, "mia").await, Ok(entered));
+    assert_eq!((entered.position.offset, entered.members, entered.repeated), (2, 2, false), "it is counted already");
+    assert_eq!(node.enter_as(&red, 3, "mia").await, Ok(Entered { repeated: true, ..entered }));
+    assert_eq!(node.enter_as(&red, 4, "mia").await.unwrap().position.offset, 3);
     let with_alice = node.enter_as(&red, 5, "alice").await.unwrap();
     assert_eq!((with_alice.members, with_alice.repeated), (3, false), "one that is not enrolled is counted");
     assert_eq!(node.roll(&red).await, ["olga Owner", "mia Member", "alice"]);
-    for session in [3, 4] {
-        assert_eq!(node.backend.presence.leave(&red, &actor(session, "mia")).await, Ok(None));
+    for (session, offset) in [(3, 5), (4, 6)] {
+        let left = node.backend.presence.leave(&red, &actor(session, "mia")).await.unwrap();
+        assert_eq!(left.map(|position| position.offset), Some(offset));
+        assert_eq!(node.backend.presence.leave(&red, &actor(session, "mia")).await, Ok(None), "once");
     }
     assert_eq!(node.count(&red).await, 3);
-    assert_eq!(node.told_in(&red).await, [before, vec![did("alice", EventKind::Joined)]].concat());
+    let told = [
+        did("mia", EventKind::Came),
+        did("mia", EventKind::Came),
+        did("alice", EventKind::Joined),
+        did("mia", EventKind::Went),
+        did("mia", EventKind::Went),
+    ];
+    assert_eq!(node.told_in(&red).await, [before, told.to_vec()].concat());
 }
 
 async fn an_enrolled_accounts_session_passes_every_door(node: Node) {
@@ -353,7 +362,7 @@ async fn an_enrolled_accounts_session_passes_every_door(node: Node) {
     node.room_of(&red, &["mia"]).await;
     for access in [AccessType::Password, AccessType::Permission] {
         node.open_to(&red, access).await;
-        assert!(node.enter_as(&red, 3, "mia").await.unwrap().repeated, "{access:?}");
+        assert_eq!(node.enter_as(&red, 3, "mia").await.unwrap().members, 2, "{access:?}");
         assert!(node.enter_as(&red, 4, "eve").await.is_err());
         assert!(node.knock(&red, &actor(5, "mia"), &Ticket::default()).await.is_err(), "the name alone is not enough");
         node.backend.presence.leave(&red, &actor(3, "mia")).await.unwrap();
@@ -384,9 +393,9 @@ async fn an_enrolled_accounts_session_is_restored_silently(node: Node) {
     for known in [None, Some(entered.position.epoch)] {
         let entry = Entry::Restore { known, account: Some(nickname("mia")) };
         let restored = node.backend.presence.enter(&red, &mia, &entry).await.unwrap();
-        assert_eq!(restored, Ok(entered), "{known:?}");
+        assert_eq!(restored, Ok(Entered { repeated: true, ..entered }), "{known:?}");
     }
-    assert_eq!(node.told_in(&red).await.len(), 1);
+    assert_eq!(node.told_in(&red).await.len(), 2, "nothing is said twice");
 }
 
 async fn the_roll_tells_members_in_the_order_in_which_they_came(node: Node) {
