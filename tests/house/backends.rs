@@ -80,6 +80,7 @@ macro_rules! lasting_clauses {
 }
 
 mod accounts;
+mod applicants;
 mod attempts;
 mod census;
 mod claims;
