@@ -6,6 +6,7 @@
 mod answers;
 mod errors;
 mod fields;
+mod methods;
 mod pushes;
 mod requests;
 
@@ -60,7 +61,7 @@ impl Dialect for Scrp {
         let fields = Fields(fields);
         let Ok(number) = fields.uint32("req_id") else { return malformed(0, Refusal::ParameterInvalid("req_id")) };
         let method = match fields.text("method") {
-            Ok(method) => requests::method(&method),
+            Ok(method) => methods::method(&method),
             Err(refusal) => return malformed(number, refusal),
         };
         let Some(method) = method else { return malformed(number, Refusal::ActionUnknown) };
