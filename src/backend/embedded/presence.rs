@@ -176,7 +176,8 @@ impl State {
         let is_enrolled = |room: &Room| who.nickname.as_ref().is_some_and(|account| room.roll.contains(account));
         let is_enrolled = self.rooms.get(id).is_some_and(is_enrolled);
         let (was_in, visited) = (self.let_out(id, who.session, work), self.end_visit(id, who.session, work));
-        if !was_in && !(visited && is_enrolled) {
+        let was_there = was_in || (visited && is_enrolled);
+        if !was_there {
             return Ok(None);
         }
         let kind = if is_enrolled { EventKind::Went } else { EventKind::Left };
