@@ -132,7 +132,7 @@ impl Chat {
         if posted.repeated && self.waits_for(to, &posted).await? {
             return Ok((posted, false));
         }
-        let push = Push::Private { id: posted.id, message: posted.message.clone() };
+        let push = Push::Private { id: posted.id, time_us: posted.time_us, message: posted.message.clone() };
         let friend = who.account().filter(|_| are_friends);
         match self.push(to, &push, friend).await? {
             Put::Kept { .. } => Ok((posted, false)),

@@ -63,7 +63,7 @@ fn what_is_kept_for_an_account_is_pushed_under_its_number() {
     let asked = Push::FriendRequest { request, from: name("bob"), nickname: "Bob".into(), text: "it is I".into() };
     let enter = Push::EnterRequest { request, identifier: "bob".into(), room: room("red") };
     for (push, method, fields) in [
-        (Push::Private { id, message }, "NEW_PRIVATE_MESSAGE", fields),
+        (Push::Private { id, time_us: 7_000_002, message }, "NEW_PRIVATE_MESSAGE", fields),
         (
             asked,
             "NEW_FRIEND_REQUEST",
