@@ -37,6 +37,14 @@ impl Conduct {
     pub fn shows_event_of(&self, command: &Command) -> bool {
         match command {
             Command::Join { .. } | Command::Send { .. } => true,
+            // What is done with rooms is told to all that are in them, the one who did it included.
+            Command::Change { .. }
+            | Command::Appoint { .. }
+            | Command::Remove { .. }
+            | Command::HandOver { .. }
+            | Command::Destroy { .. }
+            | Command::Decide { .. }
+            | Command::Settle { .. } => true,
             Command::Leave { .. } => self.sees_own_leaving,
             _ => false,
         }

@@ -36,6 +36,8 @@ struct State {
     queued_bytes: usize,
     held_bytes: usize,
     awaiting_reply: bool,
+    /// That request has others come and go: until its answer, every event waits.
+    holds_all: bool,
     /// Events of this session's own making that passed, shown or not.
     own_seen: u64,
     closed: Option<CloseReason>,
@@ -103,9 +105,11 @@ impl Mailbox {
         Self { state: Mutex::default(), wake_writer: Notify::new(), changed: Notify::new(), bytes_max, metrics }
     }
 
-    /// A request that causes an event is being carried out; its reply will come by [`Mailbox::reply`].
-    pub fn await_reply(&self) {
-        self.state.lock().awaiting_reply = true;
+    /// A request that causes an event is being carried out; its reply will come by [`Mailbox::reply`]. Until then its own events
+    /// wait, or with `all` everything that happens in rooms.
+    pub fn await_reply(&self, all: bool) {
+        let mut state = self.state.lock();
+        (state.awaiting_reply, state.holds_all) = (true, all);
     }
 
     /// Queues a message that answers the request in flight.
@@ -131,7 +135,8 @@ impl Mailbox {
     /// Queues a room's event. `own` marks an event that this session's request caused.
     pub fn event(&self, room: &RoomId, bytes: Bytes, own: bool) {
         self.put(bytes, |state| {
-            let held = state.awaiting_reply && (own || state.held.iter().any(|(holding, _)| holding == room));
+            let held = state.awaiting_reply
+                && (own || state.holds_all || state.held.iter().any(|(holding, _)| holding == room));
             held.then(|| room.clone())
         });
     }
@@ -384,7 +389,7 @@ mod tests {
     #[test]
     fn a_reply_comes_before_the_events_it_caused_and_after_those_before() {
         let mailbox = mailbox(100);
-        mailbox.await_reply();
+        mailbox.await_reply(false);
         mailbox.event(&red(), "earlier".into(), false);
         mailbox.event(&red(), "own".into(), true);
         mailbox.event(&red(), "later".into(), false);
@@ -401,7 +406,7 @@ mod tests {
     fn a_full_mailbox_closes_its_session_and_frees_its_bytes() {
         let mailbox = mailbox(10);
         mailbox.event(&red(), "12345".into(), false);
-        mailbox.await_reply();
+        mailbox.await_reply(false);
         mailbox.event(&red(), "1234".into(), true);
         assert_eq!(mailbox.closed(), None);
         assert_eq!(mailbox.metrics.mailbox_bytes.get(), 9);
@@ -437,7 +442,7 @@ mod tests {
         assert!(!waiting.is_finished());
         taken(&mailbox);
         assert!(waiting.await.unwrap());
-        mailbox.await_reply();
+        mailbox.await_reply(false);
         mailbox.event(&red(), "1234567".into(), true);
         assert!(mailbox.until_roomy().await, "what is held waits for the answer, the answer not for it");
         mailbox.close(CloseReason::Restart);

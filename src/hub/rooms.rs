@@ -47,7 +47,7 @@ impl LocalMember {
     pub fn tell(&self, room: &RoomId, envelope: &Envelope) {
         let fanout = Fanout::new(room.as_str(), envelope);
         if let Some(bytes) = self.is_shown(envelope).then(|| fanout.bytes(self.format)).flatten() {
-            self.mailbox.event(room, bytes.clone(), false);
+            self.mailbox.event(room, bytes.clone(), envelope.event.actor.session == self.session);
         }
     }
 
@@ -259,7 +259,12 @@ impl Hub {
     pub fn entered(&self, id: &RoomId, session: SessionId, position: Position, repeated: bool) {
         let Some(room) = self.room(id) else { return };
         let mut state = room.state.lock();
-        state.stream.begin_at(position);
+        if repeated {
+            // No join of its own is there: what is at the position already happened before it came.
+            state.stream.begin_after(position);
+        } else {
+            state.stream.begin_at(position);
+        }
         if repeated && let Some(entry) = state.members.get_mut(&session) {
             entry.phase = Phase::Active;
         }

@@ -128,7 +128,7 @@ impl Chat {
         Ok(())
     }
 
-    /// For members.
+    /// The members of a room that the session's account is in: who is in a room is no one else's business.
     pub(super) async fn members(
         &self,
         who: &Participant,

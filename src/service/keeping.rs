@@ -117,6 +117,10 @@ impl Chat {
     ) -> Result<Reply, Refusal> {
         who.account().ok_or(Refusal::Forbidden)?;
         let of_members = who.conduct.enrols;
+        if of_members {
+            self.view(&room).await?;
+            self.must_exist(&account).await?;
+        }
         let appointed = self.backend.rooms.appoint(&room, &who.actor(), &account, admin, of_members).await;
         done("appoint", appointed).map(|()| Reply::Done)
     }

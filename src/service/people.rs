@@ -92,6 +92,9 @@ impl Chat {
         self.prove(who, &account, password).await?;
         let enrolments = self.backend.members.enrolments(&account).await.map_err(failed)?;
         let rooms = enrolments.into_iter().map(|enrolment| enrolment.room).collect();
+        // What becomes of its rooms is no news for it. If the deletion fails further on, it goes back to those that it is in.
+        std::mem::take(&mut who.rooms).iter().for_each(|room| self.hub.remove(room, who.id));
+        who.owes_attendance = true;
         self.resign_from_all(who, &account).await?;
         let friends = self.backend.friends.friends(&account).await.map_err(failed)?;
         let push = Push::FriendDeleted { account: account.clone() };

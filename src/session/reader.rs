@@ -268,7 +268,7 @@ impl Reader<'_> {
         self.shared.metrics.requests_total.with_label_values(&[speaking.kind.label()]).inc();
         let Request { tag, command, form, needs } = speaking.dialect.decode(message);
         if command.as_ref().is_ok_and(|command| speaking.who.conduct().shows_event_of(command)) {
-            self.mailbox.await_reply();
+            self.mailbox.await_reply(command.as_ref().is_ok_and(Command::decides));
         }
         let is_hello = matches!(command, Ok(Command::Hello { .. }));
         let format = WireFormat { form, framing: self.framing };
