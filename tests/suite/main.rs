@@ -9,6 +9,7 @@
 mod accounts;
 mod broker_away;
 mod cluster;
+mod evening;
 mod gaps;
 mod history;
 mod limits;

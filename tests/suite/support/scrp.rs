@@ -1,5 +1,8 @@
 //! What is particular to `scrp`: answers with error numbers, and pushes that come when they come.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -51,6 +54,21 @@ pub async fn befriend(one: &mut Client, other: &mut Client, other_name: &str) {
     let asked = other.sees(json!({"method": "NEW_FRIEND_REQUEST"})).await;
     other.does("APPROVE_REQUEST", json!({"target_request_id": asked["request_id"]})).await;
     one.sees(json!({"method": "REQUEST_APPROVED", "user_id": other_name})).await;
+}
+
+/// What one user was pushed, over all sessions: a push that comes again has the number it had.
+#[derive(Clone, Default)]
+pub struct Pushed(Arc<Mutex<HashSet<u64>>>);
+
+impl Pushed {
+    /// Has a client pass over what its user was pushed before.
+    pub fn drop_repeats(&self, client: &mut Client) {
+        let seen = self.0.clone();
+        let is_repeat = move |frame: &Value| {
+            frame["push_id"].as_u64().is_some_and(|number| !seen.lock().expect("nobody panics here").insert(number))
+        };
+        client.ignore(Box::new(is_repeat));
+    }
 }
 
 /// Logs in with the password of all accounts.
