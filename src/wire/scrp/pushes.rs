@@ -110,7 +110,7 @@ fn changes<'a>(news: &'a RoomNews, push: impl Fn(&'static str) -> Message<'a>) -
         nickname.as_deref().map(|text| Message { room_nickname: Some(text), ..push("ROOM_NICKNAME_CHANGED") });
     let description =
         description.as_deref().map(|text| Message { room_description: Some(text), ..push("ROOM_DESCRIPTION_CHANGED") });
-    [access, nickname, description].iter().flatten().map(|message| json(message)).collect()
+    [access, nickname, description].iter().flatten().map(json).collect()
 }
 
 /// What one session is told.
