@@ -9,6 +9,7 @@
 mod accounts;
 mod broker_away;
 mod cluster;
+mod evening;
 mod gaps;
 mod history;
 mod limits;
@@ -20,7 +21,9 @@ mod private;
 mod process;
 mod rooms;
 mod rubbish;
+mod scrp_broker_away;
 mod scrp_framing;
+mod server_info;
 mod shutdown;
 mod slow_reader;
 mod support;

@@ -244,11 +244,30 @@ impl Client {
         let request = parsed(request);
         match reply["type"].as_str() {
             Some("welcome") => self.own = reply["identifier"].as_str().map(str::to_owned),
-            Some("ok") if request["action"] == "nick" => {
+            Some("ok") if request["action"] == "nick" || request["action"] == "login" => {
                 self.own = request["target"].as_str().and_then(|target| target.strip_prefix('@')).map(str::to_owned);
             }
             _ => {}
         }
+    }
+
+    /// The next frame that `wanted` picks; others that come before it keep their place for later.
+    pub async fn try_find(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value, String> {
+        let mut passed = VecDeque::new();
+        let found = loop {
+            let frame = match self.try_frame().await {
+                Ok(frame) => frame,
+                Err(error) => break Err(format!("no {what}: {error}; passed over: {passed:?}")),
+            };
+            let value = parsed(&frame);
+            if wanted(&value) {
+                break Ok(value);
+            }
+            passed.push_back(frame);
+        };
+        passed.append(&mut self.waiting);
+        self.waiting = passed;
+        found
     }
 
     /// Takes out the frames that were passed over and that `wanted` picks.

@@ -11,6 +11,7 @@ pub mod ports;
 pub mod process;
 pub mod random;
 pub mod redis;
+pub mod scrp;
 pub mod talk;
 pub mod token;
 pub mod transcript;
