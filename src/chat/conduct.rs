@@ -36,7 +36,13 @@ impl Conduct {
     /// Whether the session is shown an event that this command causes; its answer must then come first.
     pub fn shows_event_of(&self, command: &Command) -> bool {
         match command {
-            Command::Join { .. } | Command::Send { .. } => true,
+            Command::Join { .. }
+            | Command::Send { .. }
+            | Command::Destroy { .. }
+            | Command::Change { .. }
+            | Command::Appoint { .. }
+            | Command::Remove { .. }
+            | Command::HandOver { .. } => true,
             Command::Leave { .. } => self.sees_own_leaving,
             _ => false,
         }
