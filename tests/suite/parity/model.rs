@@ -9,20 +9,20 @@ use super::words::{Act, At, Happening, News, Person, Reason, Sight, Verdict, Why
 
 pub struct Model {
     pub cast: Cast,
-    connected: BTreeSet<Role>,
+    pub(super) connected: BTreeSet<Role>,
     /// Who hears the room, or will be told of it at the return.
-    inside: BTreeSet<Role>,
+    pub(super) inside: BTreeSet<Role>,
     /// Whose accounts are members for good, in the order in which they became it.
-    members: Vec<Role>,
-    owner: Option<Role>,
-    history: Vec<Happening>,
+    pub(super) members: Vec<Role>,
+    pub(super) owner: Option<Role>,
+    pub(super) history: Vec<Happening>,
     /// Roles that asked to be let in, and were not answered yet.
-    waiting: BTreeSet<Role>,
-    friends: bool,
+    pub(super) waiting: BTreeSet<Role>,
+    pub(super) friends: bool,
     /// Who asked to be a friend.
-    suitor: Option<Role>,
+    pub(super) suitor: Option<Role>,
     /// What is told to those who are away when they come back.
-    missed: AllShown,
+    pub(super) missed: AllShown,
 }
 
 impl Model {
@@ -126,129 +126,12 @@ impl Model {
         }
     }
 
-    fn create(&mut self, role: Role, shown: &mut AllShown) {
-        let actor = self.cast.actor(role);
-        if actor.account {
-            self.owner = Some(role);
-            self.members.push(role);
-        }
-        if actor.words.is_of_accounts() {
-            self.inside.insert(role);
-        }
-        for role in self.connected.clone() {
-            self.show(role, &Sight::Created, shown);
-        }
-    }
-
-    fn destroy(&mut self, shown: &mut AllShown) {
-        let inside = std::mem::take(&mut self.inside);
-        (self.owner, self.members) = (None, Vec::new());
-        for role in self.connected.clone() {
-            self.show(role, &Sight::Destroyed { inside: inside.contains(&role) }, shown);
-        }
-    }
-
-    fn join(&mut self, role: Role, shown: &mut AllShown) {
-        let who = self.person(role);
-        self.inside.insert(role);
-        if self.members.contains(&role) {
-            return self.happen(Happening::Came(who), shown);
-        }
-        if self.cast.actor(role).words.is_of_accounts() {
-            self.members.push(role);
-        }
-        self.happen(Happening::Joined(who), shown);
-    }
-
-    fn leave(&mut self, role: Role, shown: &mut AllShown) {
-        if !self.inside.contains(&role) {
-            return;
-        }
-        let who = self.person(role);
-        if !self.connected.contains(&role) {
-            self.inside.remove(&role);
-        }
-        let stays = self.members.contains(&role) && !self.cast.actor(role).words.is_of_accounts();
-        self.happen(if stays { Happening::Went(who) } else { Happening::Left(who) }, shown);
-        self.inside.remove(&role);
-        if !stays {
-            self.put_out(role);
-        }
-    }
-
-    fn put_out(&mut self, role: Role) {
-        self.inside.remove(&role);
-        self.members.retain(|member| *member != role);
-    }
-
-    /// Who is a member for good is away, and told later what it misses.
-    fn disconnect(&mut self, role: Role, shown: &mut AllShown) {
-        self.connected.remove(&role);
-        if !self.cast.actor(role).words.is_of_accounts() {
-            self.leave(role, shown);
-        }
-        self.spread(role, &News::Offline, shown);
-    }
-
-    /// Another connection of the same account ends.
-    fn arrive(&mut self, role: Role, shown: &mut AllShown) {
-        let name = self.cast.actor(role).person.nickname.clone();
-        let twin =
-            name.and_then(|name| self.connected().find(|other| self.person(*other).nickname == Some(name.clone())));
-        self.connected.insert(role);
-        shown.entry(role).or_default().extend(self.missed.remove(&role).unwrap_or_default());
-        let Some(twin) = twin else { return self.spread(role, &News::Online, shown) };
-        self.show(twin, &Sight::Superseded, shown);
-        self.connected.remove(&twin);
-        if !self.cast.actor(twin).words.is_of_accounts() {
-            self.leave(twin, shown);
-        }
-        self.inside.remove(&twin);
-        if let Some(member) = self.members.iter_mut().find(|member| **member == twin) {
-            *member = role;
-            if self.cast.actor(role).words.is_of_accounts() {
-                self.inside.insert(role);
-            }
-        }
-    }
-
-    fn decide(&mut self, who: &str, approve: bool, shown: &mut AllShown) {
-        let Some(applicant) = self.reached(who).filter(|role| self.waiting.remove(role)) else { return };
-        self.show(applicant, &Sight::Decided { approved: approve }, shown);
-        if approve && self.cast.actor(applicant).words.is_of_accounts() {
-            // It hears of the room from then on.
-            self.happen(Happening::Joined(self.person(applicant)), shown);
-            self.inside.insert(applicant);
-            self.members.push(applicant);
-        }
-    }
-
-    /// What the account owned goes to the next member, or with it.
-    fn delete(&mut self, role: Role, shown: &mut AllShown) {
-        let (who, was_member) = (self.person(role), self.members.contains(&role));
-        let was_inside = self.inside.remove(&role);
-        self.members.retain(|member| *member != role);
-        if self.owner == Some(role) {
-            self.owner = self.members.first().copied();
-            match self.owner.map(|heir| self.person(heir)) {
-                Some(to) => self.happen(Happening::Handed { to }, shown),
-                None => self.destroy(shown),
-            }
-        }
-        if was_member && was_inside {
-            self.happen(Happening::Left(who), shown);
-        }
-        self.spread_from(role, was_member, &News::Deleted, shown);
-        self.friends = false;
-        self.cast.actor_mut(role).person.nickname = None;
-    }
-
     /// Those who know an account are told of it.
-    fn spread(&mut self, role: Role, news: &News, shown: &mut AllShown) {
+    pub(super) fn spread(&mut self, role: Role, news: &News, shown: &mut AllShown) {
         self.spread_from(role, self.members.contains(&role), news, shown);
     }
 
-    fn spread_from(&mut self, role: Role, is_member: bool, news: &News, shown: &mut AllShown) {
+    pub(super) fn spread_from(&mut self, role: Role, is_member: bool, news: &News, shown: &mut AllShown) {
         let who = self.person(role);
         let known = |other: &Role| {
             let friend = self.friends && *other != Keeper && role != Keeper;
@@ -261,21 +144,21 @@ impl Model {
     }
 
     /// Whoever is in the room is told, now or later.
-    fn happen(&mut self, happening: Happening, shown: &mut AllShown) {
+    pub(super) fn happen(&mut self, happening: Happening, shown: &mut AllShown) {
         for role in self.inside.clone() {
             self.show(role, &Sight::Room(&happening), shown);
         }
         self.history.push(happening);
     }
 
-    fn show(&mut self, role: Role, sight: &Sight, shown: &mut AllShown) {
+    pub(super) fn show(&mut self, role: Role, sight: &Sight, shown: &mut AllShown) {
         let frame = self.cast.actor(role).words.sight(sight, &self.at(role));
         let told = if self.connected.contains(&role) { shown } else { &mut self.missed };
         told.entry(role).or_default().push(frame);
     }
 
     /// Whoever is reached by a name; somebody who is there comes before somebody who is away.
-    fn reached(&self, address: &str) -> Option<Role> {
+    pub(super) fn reached(&self, address: &str) -> Option<Role> {
         let here = self.connected().chain([Sender, Receiver, Keeper]);
         here.into_iter().find(|role| self.person(*role).address() == Some(address))
     }
@@ -284,7 +167,7 @@ impl Model {
         At { room: &self.cast.room, me: &self.cast.actor(role).person, history: &self.history }
     }
 
-    fn person(&self, role: Role) -> Person {
+    pub(super) fn person(&self, role: Role) -> Person {
         self.cast.actor(role).person.clone()
     }
 }

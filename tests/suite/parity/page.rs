@@ -21,8 +21,13 @@ sender's dialect on the left and the receiver's at the top; `simple, ext` is the
 that the receiver gets, in their order, and there are no others; the frames themselves stand in the next section. The second
 column is what the sender gets, answers and events alike.
 
-`–` is nothing, and the footnote says why; `n/a` means that one of the two cannot take part. Authors are shown by nickname; who has
-none is `Anonymous`, in `simple` and as the place of a private message the session's UUID.
+`–` is nothing, and the footnote says why; `n/a` means that one of the two cannot take part, and a sender's dialect that never can
+has no row. Authors are shown by nickname; who has none is `Anonymous`, in `simple` and as the place of a private message the session's
+UUID. An answer of `scrp` is named by its error number, of which 900 is success.
+
+An *account* is a person with a login; a client of `scrp` always is one, a client of another dialect may be. What an account enters by
+`scrp`, or owns, it is a *member of for good*: also while it is away, and while it comes by another dialect. Everybody else is a member for
+as long as the connection is in the room.
 
 This page is made by the test suite (`tests/suite/parity/`) from the table that it plays with real clients, so that it says what the
 server does.";
@@ -88,8 +93,13 @@ fn section(page: &mut String, cells: &[Cell], notes: &mut Notes) {
     }
     let columns: String = DIALECTS.iter().map(|words| format!(" {} gets |", words.name())).collect();
     *page += &format!("| sender | it gets |{columns}\n|---|---|{}\n", "---|".repeat(DIALECTS.len()));
+    let mut left_out: Vec<(&str, Reason)> = Vec::new();
     for row in cells.chunks(DIALECTS.len()) {
         let told: Vec<(Cell, Told)> = row.iter().map(|cell| (*cell, told(cell))).collect();
+        if let Some(reason) = why_never(&told) {
+            left_out.push((row[0].sender.name(), reason));
+            continue;
+        }
         let mut line = format!("| {} | {} |", row[0].sender.name(), answers(&told, scenario, notes));
         for (cell, told) in &told {
             line += &match told {
@@ -99,6 +109,17 @@ fn section(page: &mut String, cells: &[Cell], notes: &mut Notes) {
         }
         *page += &format!("{line}\n");
     }
+    if !left_out.is_empty() {
+        let senders: Vec<String> =
+            left_out.iter().map(|(sender, reason)| format!("{sender}{}", notes.mark(reason))).collect();
+        *page += &format!("\nNot from: {}\n", senders.join("; "));
+    }
+}
+
+/// The one reason for which a sender's dialect can never do it.
+fn why_never(row: &[(Cell, Told)]) -> Option<Reason> {
+    let (_, Err(reason)) = row.first()? else { return None };
+    row.iter().all(|(_, told)| told.as_ref().is_err_and(|other| other == reason)).then_some(*reason)
 }
 
 /// What the shown steps of a cell show to the sender and to the receiver.
@@ -171,7 +192,8 @@ fn frames() -> String {
     ];
     let rows = happenings.iter().map(|(title, happening)| (*title, Sight::Room(happening))).chain(others);
     let mut text =
-        "\n## The frames\n\nThe room is `red`, the receiver `me`. `…` is a value that the test cannot know.\n"
+        "\n## The frames\n\nThe room is `red`, the receiver `me`. `…` is a number or a time that the server makes up. Of one event, \
+         everybody is told the same `epoch`, `offset`, `message_id` and `request_id`; the sender's answer has the same `message_id`.\n"
             .to_owned();
     for (title, sight) in rows {
         text += &format!("\n**{title}**\n\n");

@@ -4,17 +4,16 @@ use super::cast::Role::{Receiver, Sender};
 use super::scenarios::{Arrival, GONE, GUESTS, NO_ACTION, NOT_CONCERNED, Scenario, Start, scenario};
 use super::scripts::{PASSWORD, shown, together};
 use super::scripts_of_accounts::{
-    appoint, away, befriend, changing, dismiss, hand_over, kick_by_admin, kick_by_owner, kick_of_owner, newer_login,
-    of_sender, own_permission_room, owner_deleted, owner_leaves, presenting, settle, unfriend, write_to_friend,
-    write_to_friend_away,
+    appoint, away, befriend, changing, destroyed_away, dismiss, hand_over, kick_by_admin, kick_by_owner, kick_of_owner,
+    newer_login, of_sender, own_permission_room, owner_deleted, owner_leaves, presenting, put_out_away, settle,
+    unfriend, write_to_friend, write_to_friend_away,
 };
 use super::words::Verdict::Done;
 use super::words::{Act, Change, Profile, Reason};
 
 const TO_ACCOUNTS: Reason = "Only those who speak `scrp` are told.";
 const NOBODY_ELSE: Reason = "Nobody else knows the account.";
-const NO_NEWS: Reason =
-    "Nothing is kept for the receiver: where it comes from, a member is one as long as it is there.";
+const NOT_FOR_GOOD: Reason = "Only members for good are told what they missed, and of one another's coming.";
 
 const OWNER: Start = Start { sender: Arrival::Account, ..GUESTS };
 const ACCOUNTS: Start = Start { receiver: Arrival::Account, ..OWNER };
@@ -92,11 +91,29 @@ fn in_rooms() -> Vec<Scenario> {
             )
         },
         Scenario {
-            quiet: NO_NEWS,
+            quiet: NOT_FOR_GOOD,
             ..scenario(
                 "A member comes back",
                 "Both were in the room; the receiver's connection ended, the sender said something, and the receiver is back.",
                 away,
+            )
+        },
+        Scenario {
+            start: OWNER,
+            quiet: NOT_FOR_GOOD,
+            ..scenario(
+                "A member that was put out comes back",
+                "The receiver was away when the sender, in its own room, said something, put the receiver out, and said more.",
+                put_out_away,
+            )
+        },
+        Scenario {
+            quiet: NOT_FOR_GOOD,
+            ..scenario(
+                "A member of a destroyed room comes back",
+                "Both were in the room, and the receiver was away when it was destroyed. Where the sender's dialect has no command \
+                 for that, a simple client did it.",
+                destroyed_away,
             )
         },
         Scenario {

@@ -4,7 +4,7 @@ use super::cast::Role::{self, Keeper, Receiver, Sender};
 use super::cast::{Cast, Step};
 use super::scenarios::Script;
 use super::words::Verdict::{Done, Refused};
-use super::words::{Act, Reason, Verdict, Why};
+use super::words::{Act, NO_COMMAND_TO_RECEIVE, Reason, Verdict, Why};
 
 const NO_NICKNAME: Reason = "Without its extended mode `simple` has no nicknames for guests.";
 
@@ -120,7 +120,7 @@ pub fn rename(cast: &Cast) -> Script {
 
 pub fn history(cast: &Cast) -> Script {
     if cast.receiver.words.request(&Act::History, &cast.room).is_err() {
-        return Err("The receiver's dialect has no command for it.");
+        return Err(NO_COMMAND_TO_RECEIVE);
     }
     let before = [step(Sender, say("for later"), Done), step(Sender, Act::Leave, Done)];
     let after = [step(Receiver, join(), Done), shown(Receiver, Act::History, Done)];

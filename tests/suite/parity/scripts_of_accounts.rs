@@ -3,9 +3,9 @@
 use super::cast::Role::{Keeper, Receiver, Sender};
 use super::cast::{Cast, Step};
 use super::scenarios::Script;
-use super::scripts::{join, room, say, shown, step};
+use super::scripts::{join, maker, room, say, shown, step};
 use super::words::Verdict::{Done, Refused};
-use super::words::{Act, Change, Profile, Verdict, Why};
+use super::words::{Act, Change, NO_COMMAND_TO_RECEIVE, Profile, Verdict, Why};
 
 /// A room that is the sender's own, with both in it, and then this.
 pub fn owned(cast: &Cast, rest: impl IntoIterator<Item = Step>) -> Script {
@@ -88,6 +88,23 @@ pub fn away(_: &Cast) -> Script {
     Ok(room(&[Receiver, Sender]).into_iter().chain(meanwhile).chain([shown(Receiver, Act::Arrive, Done)]).collect())
 }
 
+pub fn put_out_away(cast: &Cast) -> Script {
+    if !cast.receiver.words.is_of_accounts() {
+        return Err("In the receiver's dialect whoever is away is in no room.");
+    }
+    let said = step(Sender, say("are you there?"), Done);
+    let out = step(Sender, Act::Remove(receiver(cast)), Done);
+    let (away, back) = (step(Receiver, Act::Disconnect, Done), shown(Receiver, Act::Arrive, Done));
+    owned(cast, [away, said, out, step(Sender, say("it is gone"), Done), back])
+}
+
+pub fn destroyed_away(cast: &Cast) -> Script {
+    let maker = maker(cast);
+    let made = [step(maker, Act::Create, Done), step(Receiver, join(), Done)];
+    let away = [step(Receiver, Act::Disconnect, Done), step(maker, Act::Destroy, Done)];
+    Ok(made.into_iter().chain(away).chain([shown(Receiver, Act::Arrive, Done)]).collect())
+}
+
 pub fn newer_login(cast: &Cast) -> Script {
     let both = cast.sender.words.is_of_accounts() && cast.receiver.words.is_of_accounts();
     let rejoined = step(Receiver, join(), if both { Refused(Why::AlreadyIn) } else { Done });
@@ -95,7 +112,11 @@ pub fn newer_login(cast: &Cast) -> Script {
 }
 
 pub fn own_permission_room(cast: &Cast, decision: Option<bool>) -> Script {
-    let mut steps = vec![step(Receiver, Act::Create, Done), step(Receiver, Act::Change(Change::Permission), Done)];
+    let change = Act::Change(Change::Permission);
+    if cast.receiver.words.request(&change, &cast.room).is_err() {
+        return Err(NO_COMMAND_TO_RECEIVE);
+    }
+    let mut steps = vec![step(Receiver, Act::Create, Done), step(Receiver, change, Done)];
     let asked = Step { shown: decision.is_none(), ..shown(Sender, join(), Refused(Why::MustWait)) };
     steps.push(asked);
     let who = cast.sender.person.identifier().to_owned();
@@ -109,7 +130,7 @@ pub fn befriend(cast: &Cast) -> Script {
 
 pub fn settle(cast: &Cast, approve: bool) -> Script {
     if !cast.receiver.words.is_of_accounts() {
-        return Err("Only `scrp` has words for friends.");
+        return Err(NO_COMMAND_TO_RECEIVE);
     }
     Ok(vec![step(Sender, Act::Befriend(receiver(cast)), Done), shown(Receiver, Act::Settle { approve }, Done)])
 }

@@ -3,23 +3,19 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tokio::net::TcpStream;
 
 use super::accounts::{self, Repeats};
 use super::cast::Role::{Keeper, Receiver, Sender};
 use super::cast::{Cast, Expected, Role, Step};
+use super::hearing::{FENCE, concerns, connect, introduced, listed, text_of, until_answered};
 use super::model::Model;
 use super::scenarios::Start;
 use super::scrp::REQUEST;
-use super::words::{Act, INTRODUCTION, Words};
-use crate::support::client::{Client, parsed, shortened};
-use crate::support::dialect::{Dialect, Transport};
+use super::words::Act;
+use crate::support::client::{Client, parsed};
 use crate::support::node::Node;
 use crate::support::token::token_of;
 use crate::support::transcript::Known;
-
-/// Texts that begin so are the test's own.
-const FENCE: &str = "fence";
 
 pub struct Stage<'a> {
     model: Model,
@@ -205,58 +201,4 @@ impl<'a> Stage<'a> {
 
 fn own_fence(frame: &Value, cast: &Cast) -> bool {
     frame["target"] == format!("@{}", cast.keeper.person.identifier())
-}
-
-/// Sends a request and one whose answer is known, and reads up to that: what comes in between, besides answers also events.
-pub async fn until_answered(client: &mut Client, request: &str) -> Result<Vec<Value>, String> {
-    let (probe, answers) = client.dialect().probe();
-    client.try_send(request).await?;
-    client.try_send(probe).await?;
-    let mut frames = Vec::new();
-    loop {
-        let frame = client.try_frame().await;
-        let frame = parsed(&frame.map_err(|error| format!("no end of the answer to {}: {error}", shortened(request)))?);
-        if answers.contains(&frame) {
-            return Ok(frames);
-        }
-        frames.push(frame);
-    }
-}
-
-/// The UUID of somebody who has just written to the keeper.
-async fn introduced(keeper: &mut Client) -> Result<String, String> {
-    loop {
-        let frame = parsed(&keeper.try_frame().await?);
-        if text_of(&frame) == INTRODUCTION {
-            return Ok(frame["identifier"].as_str().ok_or("no identifier")?.to_owned());
-        }
-    }
-}
-
-async fn connect(node: &Node, words: &dyn Words, token: Option<&str>) -> Result<Client, String> {
-    let dialect: Dialect = words.dialect();
-    match token.and_then(|token| words.login_path(token)) {
-        Some(path) => {
-            let stream = TcpStream::connect(Transport::WebSocket.address(node, dialect)).await;
-            Client::over_websocket(stream.map_err(|error| error.to_string())?, &path, dialect).await
-        }
-        None => Client::dial(Transport::Tcp.address(node, dialect), dialect, Transport::Tcp).await,
-    }
-}
-
-/// Whether a frame is about this cell: neither one of the test's own, nor news of somebody else's room.
-fn concerns(frame: &Value, room: &str) -> bool {
-    let elsewhere = frame["emitter"] == "channel" && frame["identifier"] != format!("#{room}");
-    !elsewhere && !text_of(frame).starts_with(FENCE)
-}
-
-/// The text of a message, whatever the dialect.
-fn text_of(frame: &Value) -> &str {
-    let texts = ["text", "message", "body", "content"].into_iter().map(|key| frame[key].as_str());
-    texts.flatten().next().unwrap_or_default()
-}
-
-fn listed<'a>(frames: impl IntoIterator<Item = &'a Value>) -> String {
-    let frames: Vec<String> = frames.into_iter().map(|frame| shortened(&frame.to_string())).collect();
-    if frames.is_empty() { "nothing".to_owned() } else { frames.join("\n           ") }
 }

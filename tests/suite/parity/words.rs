@@ -67,6 +67,8 @@ pub const FRIENDLY_TEXT: &str = "It is me";
 
 pub const NO_COMMAND: Reason = "The sender's dialect has no command for it.";
 
+pub const NO_COMMAND_TO_RECEIVE: Reason = "The receiver's dialect has no command for it.";
+
 pub trait Words: Sync {
     /// What the page calls it.
     fn name(&self) -> &'static str;
