@@ -10,9 +10,9 @@ use crate::chat::{Actor, MessageId, Nickname, PrivateMessage, Push, RequestId, R
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "k")]
 enum Wire {
-    /// `f` the sending session, `g` the target as sent.
+    /// `u` when in microseconds, `f` the sending session, `g` the target as sent.
     #[serde(rename = "p")]
-    Private { i: u32, f: String, n: Option<String>, g: String, t: String },
+    Private { i: u32, u: i64, f: String, n: Option<String>, g: String, t: String },
     /// `d` the display nickname.
     #[serde(rename = "f")]
     FriendRequest { i: u32, n: String, d: String, t: String },
@@ -34,8 +34,9 @@ pub struct PushError(String);
 
 pub fn encode_push(push: &Push) -> Vec<u8> {
     let wire = match push {
-        Push::Private { id, message } => Wire::Private {
+        Push::Private { id, time_us, message } => Wire::Private {
             i: id.0,
+            u: *time_us,
             f: format!("{:032x}", message.from.session.as_u128()),
             n: message.from.nickname.as_ref().map(ToString::to_string),
             g: message.target.clone(),
@@ -66,10 +67,10 @@ pub fn encode_push(push: &Push) -> Vec<u8> {
 /// When it is no push, or one that this version has no word for.
 pub fn decode_push(bytes: &[u8]) -> Result<Push, PushError> {
     Ok(match serde_json::from_slice(bytes).map_err(fault)? {
-        Wire::Private { i, f, n, g, t } => {
+        Wire::Private { i, u, f, n, g, t } => {
             let session = u128::from_str_radix(&f, 16).map(SessionId::from_u128).map_err(fault)?;
             let from = Actor { session, nickname: n.as_deref().map(nickname).transpose()? };
-            Push::Private { id: MessageId(i), message: PrivateMessage { from, target: g, text: t } }
+            Push::Private { id: MessageId(i), time_us: u, message: PrivateMessage { from, target: g, text: t } }
         }
         Wire::FriendRequest { i, n, d, t } => {
             Push::FriendRequest { request: RequestId(i), from: nickname(&n)?, nickname: d, text: t }
@@ -110,7 +111,7 @@ mod tests {
         let message = PrivateMessage { from, target: "@bob".into(), text: "\"hi\"\n".into() };
         let request = RequestId(u32::MAX);
         let pushes = [
-            Push::Private { id: MessageId(3), message },
+            Push::Private { id: MessageId(3), time_us: 1_700_000_000_000_001, message },
             Push::FriendRequest { request, from: name("bob"), nickname: "Bob B.".into(), text: String::new() },
             Push::EnterRequest { request, identifier: "eve".into(), room: red.clone() },
             Push::Decided { request, kind: RequestKind::Friend(name("bob")), approved: true },

@@ -6,6 +6,8 @@ use super::{MessageId, Nickname, Notice, PrivateMessage, RequestId, RequestKind,
 pub enum Push {
     Private {
         id: MessageId,
+        /// When it was accepted, microseconds since the Unix epoch; the sender was told the same.
+        time_us: i64,
         message: PrivateMessage,
     },
     /// Somebody wants to be a friend.
@@ -54,7 +56,7 @@ impl Mail {
 
     /// A private message as one who is there would have been told it; `None` for anything else.
     pub fn as_private(&self) -> Option<Notice> {
-        let Push::Private { id, message } = &self.push else { return None };
-        Some(Notice::Private { message: message.clone(), id: *id, time_us: self.number as i64 })
+        let Push::Private { id, time_us, message } = &self.push else { return None };
+        Some(Notice::Private { message: message.clone(), id: *id, time_us: *time_us })
     }
 }

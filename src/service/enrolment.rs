@@ -128,7 +128,17 @@ impl Chat {
         Ok(())
     }
 
-    pub(super) async fn members(&self, room: RoomId, skip: usize, limit: usize) -> Result<Reply, Refusal> {
+    /// For members.
+    pub(super) async fn members(
+        &self,
+        who: &Participant,
+        room: RoomId,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Reply, Refusal> {
+        if !who.rooms.contains(&room) {
+            return Err(self.why_not_in(&room, Refusal::NotMember).await);
+        }
         // One more than asked for tells whether there are more.
         let members = self.backend.members.roll(&room, skip, limit + 1).await;
         let mut members = members.map_err(|error| unavailable("members", &error))?.ok_or(Refusal::RoomNotFound)?;

@@ -2,7 +2,7 @@
 //! two accounts can be read again.
 
 use super::{Chat, Outcome, Participant, Settling, unavailable};
-use crate::backend::{BackendError, Delivery, Holder, Publication, Published, Publisher, Put};
+use crate::backend::{BackendError, Delivery, Holder, INBOX_MAX, Publication, Published, Publisher, Put};
 use crate::chat::{
     Addressee, Event, EventKind, MessageId, Nickname, Notice, PrivateMessage, Push, Refusal, Reply, RoomId, SessionId,
 };
@@ -19,6 +19,8 @@ struct Posted {
     id: MessageId,
     time_us: i64,
     message: PrivateMessage,
+    /// It was accepted before under the same key.
+    repeated: bool,
 }
 
 impl Chat {
@@ -27,7 +29,7 @@ impl Chat {
     pub(super) async fn send_private(&self, who: &Participant, to: Addressee, letter: Letter) -> Outcome {
         match self.try_send_private(who, to, letter).await {
             Err(refusal) => Outcome::refused(refusal),
-            Ok((Posted { id, time_us, message }, to_self)) => {
+            Ok((Posted { id, time_us, message, .. }, to_self)) => {
                 self.metrics.private_messages_total.inc();
                 let notice = || Notice::Private { message: message.clone(), id, time_us };
                 let afterwards = to_self.then(|| Settling::OwnNotice(notice()));
@@ -81,7 +83,7 @@ impl Chat {
     }
 
     async fn deliver_letter(&self, session: SessionId, posted: &Posted) -> Result<Delivery, Refusal> {
-        let Posted { id, time_us, message } = posted;
+        let Posted { id, time_us, message, .. } = posted;
         let notice = Notice::Private { message: message.clone(), id: *id, time_us: *time_us };
         let delivered = self.backend.post.deliver(session, &notice).await;
         delivered.map_err(|error| unavailable("private message", &error))
@@ -89,11 +91,8 @@ impl Chat {
 
     async fn posted(&self, who: &Participant, letter: Letter) -> Result<Posted, Refusal> {
         let (id, time_us) = (self.numbers.message().await?, self.clock.unix_us());
-        Ok(Posted {
-            id,
-            time_us,
-            message: PrivateMessage { from: who.actor(), target: letter.target, text: letter.text },
-        })
+        let message = PrivateMessage { from: who.actor(), target: letter.target, text: letter.text };
+        Ok(Posted { id, time_us, message, repeated: false })
     }
 
     /// Writes to an account: friends may at any time, others where their dialect lets them and it is there.
@@ -130,7 +129,10 @@ impl Chat {
                 Delivery::NoNode | Delivery::NoSession => {}
             }
         }
-        let push = Push::Private { id: posted.id, message: posted.message.clone() };
+        if posted.repeated && self.waits_for(to, &posted).await? {
+            return Ok((posted, false));
+        }
+        let push = Push::Private { id: posted.id, time_us: posted.time_us, message: posted.message.clone() };
         let friend = who.account().filter(|_| are_friends);
         match self.push(to, &push, friend).await? {
             Put::Kept { .. } => Ok((posted, false)),
@@ -138,6 +140,14 @@ impl Chat {
             Put::NotFriends => Err(Refusal::NotFriends),
             Put::Full => Err(Refusal::TooMany),
         }
+    }
+
+    /// Whether a letter is in somebody's inbox already. What is not there was told, or never came there; the latter counts.
+    async fn waits_for(&self, to: &Nickname, posted: &Posted) -> Result<bool, Refusal> {
+        let since = u64::try_from(posted.time_us).unwrap_or_default().saturating_sub(1);
+        let mail = self.backend.inbox.mail(to, since, INBOX_MAX).await;
+        let mail = mail.map_err(|error| unavailable("inbox", &error))?;
+        Ok(mail.iter().any(|mail| matches!(&mail.push, Push::Private { id, .. } if *id == posted.id)))
     }
 
     async fn are_friends(&self, who: &Participant, other: &Nickname) -> Result<bool, Refusal> {
@@ -162,7 +172,7 @@ impl Chat {
         let publication = Publication { event: &event, publisher: Publisher::Anyone, key: key.as_deref() };
         let noted = self.backend.broker.publish(&RoomId::talk(account, to), publication).await;
         let noted = noted.map_err(|error| unavailable("talk", &error))?;
-        let Published { time_us, id, .. } = noted.ok_or(Refusal::Unavailable)?;
-        Ok(Posted { id, time_us, message: PrivateMessage { from, target, text } })
+        let Published { time_us, id, repeated, .. } = noted.ok_or(Refusal::Unavailable)?;
+        Ok(Posted { id, time_us, message: PrivateMessage { from, target, text }, repeated })
     }
 }

@@ -261,7 +261,7 @@ impl Chat {
             Command::ListRequests => self.requests(who).await,
             Command::ListFriends => self.friends(who).await,
             Command::ListEnrolments => self.enrolments(who).await,
-            Command::ListMembers { room, skip, limit } => self.members(room, skip, limit).await,
+            Command::ListMembers { room, skip, limit } => self.members(who, room, skip, limit).await,
             Command::ViewUser { who: other } => self.user(&other).await.map(|user| Reply::User { user }),
             Command::ViewRoom { room } => self.room(room).await,
             Command::SearchUsers { query, after, limit } => self.search_users(&query, after.as_deref(), limit).await,

@@ -64,7 +64,13 @@ impl Directory for Embedded {
 
     async fn stands(&self, login: &Login) -> Result<bool, BackendError> {
         let login = login.clone();
-        self.ask(move |state, _| Ok(state.accounts.stands(&login))).await
+        self.ask(move |state, work| {
+            // A login of an account that was deleted is none of whoever has the name since.
+            let deleted_us = state.batch(work)?.deletion(&login.account)?;
+            let until_s = deleted_us.map(|time_us| Revocation::BegunUntil(time_us / 1_000_000));
+            Ok(state.accounts.stands(&login) && !until_s.is_some_and(|until| until.covers(&login)))
+        })
+        .await
     }
 
     async fn revoke(&self, account: &Nickname, which: Revocation) -> Result<(), BackendError> {

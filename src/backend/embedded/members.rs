@@ -141,6 +141,7 @@ impl State {
             self.take_off_roll(id, &account, work)?;
         }
         self.let_out(id, who.session, work);
+        self.end_visit(id, who.session, work);
         self.append(id, Event::new(by, EventKind::Removed { who }), work)?;
         Ok(Ok(()))
     }

@@ -79,7 +79,8 @@ impl State {
         let room = self.rooms.get(id);
         // Its account is in already, so it is one more way to it, and nobody to be counted.
         let visits = room.is_some_and(|room| account.is_some_and(|account| room.roll.contains(account)));
-        let is_in = |room: &Room| room.members.contains_key(&who.session) || room.visitors.contains(&who.session);
+        let is_in =
+            |room: &Room| room.members.contains_key(&who.session) || (visits && room.visitors.contains(&who.session));
         let repeated = room.is_some_and(is_in);
         if let Entry::Join(ticket) = entry
             && !repeated
@@ -122,7 +123,7 @@ impl State {
     }
 
     /// Ends a session's visit; whether it was on one.
-    fn end_visit(&mut self, id: &RoomId, session: SessionId, work: &mut Work) -> bool {
+    pub fn end_visit(&mut self, id: &RoomId, session: SessionId, work: &mut Work) -> bool {
         let visited = self.rooms.get_mut(id).is_some_and(|room| room.visitors.remove(&session));
         if visited {
             work.or_else_in(id, move |room| {
@@ -175,7 +176,8 @@ impl State {
         let is_enrolled = |room: &Room| who.nickname.as_ref().is_some_and(|account| room.roll.contains(account));
         let is_enrolled = self.rooms.get(id).is_some_and(is_enrolled);
         let (was_in, visited) = (self.let_out(id, who.session, work), self.end_visit(id, who.session, work));
-        if !was_in && !(visited && is_enrolled) {
+        let was_there = was_in || (visited && is_enrolled);
+        if !was_there {
             return Ok(None);
         }
         let kind = if is_enrolled { EventKind::Went } else { EventKind::Left };

@@ -110,14 +110,14 @@ fn changes<'a>(news: &'a RoomNews, push: impl Fn(&'static str) -> Message<'a>) -
         nickname.as_deref().map(|text| Message { room_nickname: Some(text), ..push("ROOM_NICKNAME_CHANGED") });
     let description =
         description.as_deref().map(|text| Message { room_description: Some(text), ..push("ROOM_DESCRIPTION_CHANGED") });
-    [access, nickname, description].iter().flatten().map(|message| json(message)).collect()
+    [access, nickname, description].iter().flatten().map(json).collect()
 }
 
 /// What one session is told.
 pub fn notice(notice: &Notice) -> Option<Vec<u8>> {
     match notice {
         Notice::Farewell { reason, time_us } => farewell(*reason, *time_us),
-        Notice::Private { message, id, time_us } => Some(private(message, *id, number(*time_us))),
+        Notice::Private { message, id, time_us } => Some(private(message, *id, number(*time_us), *time_us)),
         Notice::Mail(mail) => Some(kept(mail)),
         Notice::News { account, news, time_us } => Some(told_of(account, news, *time_us)),
         // Told by the room's events, or by what is in the inbox.
@@ -136,13 +136,13 @@ fn farewell(reason: CloseReason, time_us: i64) -> Option<Vec<u8>> {
     Some(json(&Message { method, push_id: number(time_us), reason, ..Message::default() }))
 }
 
-fn private(message: &PrivateMessage, id: MessageId, push_id: u64) -> Vec<u8> {
+fn private(message: &PrivateMessage, id: MessageId, push_id: u64, time_us: i64) -> Vec<u8> {
     let sender = Actor::identifier(&message.from);
     json(&Message {
         method: "NEW_PRIVATE_MESSAGE",
         push_id,
         message_id: Some(id.0),
-        time: Some(seconds_of_us(push_id as i64)),
+        time: Some(seconds_of_us(time_us)),
         sender: Some(&sender),
         content: Some(&message.text),
         ..Message::default()
@@ -154,7 +154,7 @@ fn kept(mail: &Mail) -> Vec<u8> {
     let push = |method| Message { method, push_id: mail.number, ..Message::default() };
     let time = Some(seconds(mail.time_s()));
     json(&match &mail.push {
-        Push::Private { id, message } => return private(message, *id, mail.number),
+        Push::Private { id, time_us, message } => return private(message, *id, mail.number, *time_us),
         Push::FriendRequest { request, from, nickname, text } => Message {
             request_id: Some(request.0),
             user_id: Some(from.as_str()),

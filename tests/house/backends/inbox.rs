@@ -30,7 +30,7 @@ const NOBODY: Put = Put::Kept { holder: None };
 
 fn letter(id: u32) -> Push {
     let message = PrivateMessage { from: actor(1, "bob"), target: "@olga".into(), text: format!("letter {id}") };
-    Push::Private { id: MessageId(id), message }
+    Push::Private { id: MessageId(id), time_us: 17, message }
 }
 
 impl Node {
@@ -75,7 +75,7 @@ async fn whatever_is_put_in_comes_back(node: Node) {
     let friend = RequestKind::Friend(nickname("bob"));
     let pushes = [
         letter(u32::MAX),
-        Push::Private { id: MessageId(0), message: odd },
+        Push::Private { id: MessageId(0), time_us: 17, message: odd },
         Push::FriendRequest {
             request: RequestId(1),
             from: nickname("bob"),

@@ -1,7 +1,7 @@
 //! Clauses about accounts with a password of their own.
 
 use crosstalk::backend::{Enrolment, Put, Registered};
-use crosstalk::chat::{Identity, Push, User, UserChange};
+use crosstalk::chat::{Identity, Login, LoginId, Push, User, UserChange};
 
 use super::*;
 
@@ -17,6 +17,7 @@ clauses! {
     a_name_is_released_by_its_holder_alone
     a_deleted_accounts_name_is_free_again
     a_deleted_account_leaves_nothing
+    a_deleted_accounts_logins_are_nobodys
     deletions_are_remembered
     deleting_again_is_harmless
     a_deleted_accounts_identity_may_register_again
@@ -232,6 +233,19 @@ async fn a_deleted_account_leaves_nothing(node: Node) {
     assert_eq!(node.backend.inbox.put(&nickname("alice"), &push, None).await, Ok(Put::Unknown));
     assert!(node.sign_up("alice").await);
     is_empty(&node).await;
+}
+
+async fn a_deleted_accounts_logins_are_nobodys(node: Node) {
+    node.sign_up("alice").await;
+    let login = |began_s| Login { account: nickname("alice"), id: LoginId(1), began_s, ends_s: began_s + 3_600 };
+    assert!(node.backend.directory.stands(&login(1)).await.unwrap());
+    node.delete("alice").await;
+    let deletions = node.backend.users.deletions(&[nickname("alice")]).await.unwrap();
+    let deleted_s = deletions[0].expect("it is remembered") / 1_000_000;
+    assert!(!node.backend.directory.stands(&login(deleted_s)).await.unwrap());
+    node.sign_up("alice").await;
+    assert!(!node.backend.directory.stands(&login(deleted_s)).await.unwrap(), "whoever has the name now");
+    assert!(node.backend.directory.stands(&login(deleted_s + 1)).await.unwrap());
 }
 
 async fn deletions_are_remembered(node: Node) {

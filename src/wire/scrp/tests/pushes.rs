@@ -37,7 +37,7 @@ fn what_happens_in_a_room_is_pushed() {
     let handed = EventKind::Handed { to: name("eve") };
     assert_eq!(pushed(handed), [push("ROOM_OWNER_CHANGED", json!({"user_id": "eve"}))]);
     assert_eq!(pushed(EventKind::Destroyed { room: room("red") }), [push("ROOM_REMOVED", json!({}))]);
-    assert_eq!(pushed(EventKind::Destroyed { room: room("blue") }), [json!({}); 0]);
+    assert!(pushed(EventKind::Destroyed { room: room("blue") }).is_empty());
     let news =
         RoomNews { access: Some(AccessType::Password), nickname: Some("Red".into()), description: Some(String::new()) };
     let expected = [
@@ -63,7 +63,7 @@ fn what_is_kept_for_an_account_is_pushed_under_its_number() {
     let asked = Push::FriendRequest { request, from: name("bob"), nickname: "Bob".into(), text: "it is I".into() };
     let enter = Push::EnterRequest { request, identifier: "bob".into(), room: room("red") };
     for (push, method, fields) in [
-        (Push::Private { id, message }, "NEW_PRIVATE_MESSAGE", fields),
+        (Push::Private { id, time_us: 7_000_002, message }, "NEW_PRIVATE_MESSAGE", fields),
         (
             asked,
             "NEW_FRIEND_REQUEST",
