@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::words::{Act, At, Happening, INTRODUCTION, NO_COMMAND, Reason, Sight, Verdict, Why, Words, field};
+use super::words::{
+    Act, At, Happening, INTRODUCTION, NO_COMMAND, Reason, SUPERSEDED, Sight, Verdict, Why, Words, field,
+};
 use crate::support::dialect::Dialect;
 use crate::support::dialect::Dialect::Action as DIALECT;
 
@@ -59,6 +61,7 @@ impl Words for Action {
                 let room = format!("@{}", from.identifier());
                 Ok(json!({"action": "GET MESSAGE", "room_id": room, "author": from.shown(), "text": text}))
             }
+            Sight::Superseded => Ok(json!({"action": "ERROR", "request": null, "message": SUPERSEDED})),
             _ => Err(MESSAGES_ONLY),
         }
     }
@@ -79,7 +82,8 @@ fn text(why: Why) -> &'static str {
         Why::AlreadyIn => "You are already registered in that room",
         Why::TextTooLong => "Message is too long",
         Why::NobodyThere => "User not found",
-        Why::NameInUse => "Nickname already in use",
+        Why::NotFriends | Why::NoMember => "Forbidden",
+        Why::NameInUse | Why::NameReserved => "Nickname already in use",
         Why::PasswordMissing => "Room password required",
         Why::PasswordWrong => "Wrong room password",
         Why::MustWait => "Waiting for the permission of the room's owner",

@@ -1,15 +1,23 @@
 //! The parity matrix: every scenario, from every dialect, seen by every dialect, on one node and on several.
 //!
-//! `scenarios` is the table; `words` says what a dialect has to know, and `action`, `simple` and `pychat` know it,
-//! independently of the server; `model` tells from both what everybody should get; `stage` plays a cell with real clients and
-//! compares; `page` writes docs/protocols/PARITY.md from the same table.
+//! `scenarios` is the table, with steps from `scripts`; `acts` is what people do and see, `words` what a dialect has to know to say
+//! so, and `action`, `simple`, `pychat` and `scrp` know it, independently of the server; `model` tells from both what everybody
+//! should get; `stage` plays a cell with real clients and compares; `page` writes docs/protocols/PARITY.md from the same table.
 
+mod accounts;
 mod action;
+mod acts;
+mod cast;
+mod hearing;
 mod model;
+mod model_of_rooms;
 mod page;
 mod pychat;
 mod scenarios;
+mod scenarios_of_accounts;
 mod scripts;
+mod scripts_of_accounts;
+mod scrp;
 mod simple;
 mod stage;
 mod words;
@@ -22,14 +30,20 @@ use tokio::task::JoinSet;
 use crate::support::node::{Node, Plan};
 use crate::support::redis::Redis;
 use crate::support::token::with_key;
-use model::{Actor, Cast, Model};
+use cast::{Actor, Cast};
+use model::Model;
 use scenarios::{Arrival, Scenario};
 use stage::{Places, Stage};
 use words::{Person, Words};
 
 /// As clients of every dialect see one another. A dialect with an extended mode is seen in both.
-const DIALECTS: [&dyn Words; 4] =
-    [&action::Action, &simple::Simple { extended: false }, &simple::Simple { extended: true }, &pychat::Pychat];
+const DIALECTS: [&dyn Words; 5] = [
+    &action::Action,
+    &simple::Simple { extended: false },
+    &simple::Simple { extended: true },
+    &pychat::Pychat,
+    &scrp::Scrp,
+];
 
 /// On how many nodes everything is played.
 const NODES: [usize; 2] = [1, 3];
@@ -99,6 +113,7 @@ impl Cell {
 
     fn cast_called(&self, tag: &str) -> Cast {
         let actor = |words: &'static dyn Words, name: &str, arrival: Arrival| {
+            let account = arrival == Arrival::Account || (arrival == Arrival::Guest && words.is_of_accounts());
             let named = match arrival {
                 Arrival::Guest => words.has_nickname(),
                 Arrival::Nameless => false,
@@ -106,12 +121,14 @@ impl Cell {
             };
             let nickname = named.then(|| format!("{name}{tag}"));
             let id = (!named && !words.login_first()).then(|| format!("UUID of {name}"));
-            Actor { words, person: Person { nickname, id } }
+            Actor { words, person: Person { nickname, id }, account }
         };
+        let start = &self.scenario.start;
+        let receiver = if start.one_account { "sender" } else { "receiver" };
         Cast {
             room: format!("room{tag}"),
-            sender: actor(self.sender, "sender", self.scenario.arrival),
-            receiver: actor(self.receiver, "receiver", Arrival::Guest),
+            sender: actor(self.sender, "sender", start.sender),
+            receiver: actor(self.receiver, receiver, start.receiver),
             keeper: actor(&simple::Simple { extended: true }, "keeper", Arrival::Account),
             free_name: format!("other{tag}"),
         }
@@ -119,7 +136,7 @@ impl Cell {
 
     /// Whether all that has to be asked for can be.
     fn is_possible(&self) -> bool {
-        let mut model = Model::new(self.cast());
+        let mut model = Model::new(self.cast(), &self.scenario.start);
         (self.scenario.script)(&model.cast).is_ok_and(|steps| steps.iter().all(|step| model.perform(step).is_ok()))
     }
 
@@ -127,7 +144,7 @@ impl Cell {
         // With three nodes everybody is on another one.
         let node = |number: usize| &nodes[(self.number + number) % nodes.len()];
         let places = Places { sender: node(0), receiver: node(1), keeper: node(2) };
-        let mut stage = Stage::open(self.cast(), self.scenario.arrival, places).await?;
+        let mut stage = Stage::open(self.cast(), &self.scenario.start, places).await?;
         for (number, step) in (self.scenario.script)(stage.cast())?.iter().enumerate() {
             let played = stage.play(step).await;
             played.map_err(|error| format!("step {number}, {:?} {:?}: {error}", step.role, step.act))?;

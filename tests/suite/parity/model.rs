@@ -2,94 +2,44 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
-use super::words::{Act, At, Happening, Person, Reason, Sight, Verdict, Why, Words};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    Sender,
-    Receiver,
-    /// Makes and runs the room where the others cannot: an account that speaks the extended mode of `simple`.
-    Keeper,
-}
-
-use Role::{Keeper, Receiver, Sender};
-
-#[derive(Clone)]
-pub struct Actor {
-    pub words: &'static dyn Words,
-    pub person: Person,
-}
-
-/// Who takes part, and where.
-#[derive(Clone)]
-pub struct Cast {
-    pub room: String,
-    pub sender: Actor,
-    pub receiver: Actor,
-    pub keeper: Actor,
-    /// A nickname that nobody has.
-    pub free_name: String,
-}
-
-impl Cast {
-    pub fn actor(&self, role: Role) -> &Actor {
-        match role {
-            Sender => &self.sender,
-            Receiver => &self.receiver,
-            Keeper => &self.keeper,
-        }
-    }
-
-    fn actor_mut(&mut self, role: Role) -> &mut Actor {
-        match role {
-            Sender => &mut self.sender,
-            Receiver => &mut self.receiver,
-            Keeper => &mut self.keeper,
-        }
-    }
-}
-
-/// Somebody asks for something, and that is what should come of it.
-#[derive(Debug, Clone)]
-pub struct Step {
-    pub role: Role,
-    pub act: Act,
-    pub verdict: Verdict,
-    /// It is what the scenario is about, rather than its preparation.
-    pub shown: bool,
-}
-
-/// What somebody is shown, one by one; or why not, where the dialect has no words for it.
-pub type Shown = Vec<Result<Value, Reason>>;
-
-/// What a step shows to everybody who is there.
-pub struct Expected {
-    /// Nothing for a disconnection.
-    pub request: Option<String>,
-    pub shown: BTreeMap<Role, Shown>,
-}
-
-impl Expected {
-    pub fn frames(&self, role: Role) -> Vec<&Value> {
-        self.shown.get(&role).into_iter().flatten().filter_map(|shown| shown.as_ref().ok()).collect()
-    }
-}
+use super::cast::Role::{Keeper, Receiver, Sender};
+use super::cast::{AllShown, Cast, Expected, Role, Step};
+use super::scenarios::Start;
+use super::words::{Act, At, Happening, News, Person, Reason, Sight, Verdict, Why};
 
 pub struct Model {
     pub cast: Cast,
-    connected: BTreeSet<Role>,
-    inside: BTreeSet<Role>,
-    history: Vec<Happening>,
+    pub(super) connected: BTreeSet<Role>,
+    /// Who hears the room, or will be told of it at the return.
+    pub(super) inside: BTreeSet<Role>,
+    /// Whose accounts are members for good, in the order in which they became it.
+    pub(super) members: Vec<Role>,
+    pub(super) owner: Option<Role>,
+    pub(super) history: Vec<Happening>,
     /// Roles that asked to be let in, and were not answered yet.
-    waiting: BTreeSet<Role>,
+    pub(super) waiting: BTreeSet<Role>,
+    pub(super) friends: bool,
+    /// Who asked to be a friend.
+    pub(super) suitor: Option<Role>,
+    /// What is told to those who are away when they come back.
+    pub(super) missed: AllShown,
 }
 
 impl Model {
-    pub fn new(cast: Cast) -> Self {
-        let connected = BTreeSet::from([Sender, Receiver, Keeper]);
-        Self { cast, connected, inside: BTreeSet::new(), history: Vec::new(), waiting: BTreeSet::new() }
+    pub fn new(cast: Cast, start: &Start) -> Self {
+        let connected = [Sender, Receiver, Keeper].into_iter().filter(|role| !start.away.contains(role)).collect();
+        Self {
+            cast,
+            connected,
+            inside: BTreeSet::new(),
+            members: Vec::new(),
+            owner: None,
+            history: Vec::new(),
+            waiting: BTreeSet::new(),
+            friends: start.friends,
+            suitor: None,
+            missed: BTreeMap::new(),
+        }
     }
 
     pub fn connected(&self) -> impl Iterator<Item = Role> {
@@ -101,7 +51,7 @@ impl Model {
     pub fn perform(&mut self, step: &Step) -> Result<Expected, Reason> {
         let mut shown = BTreeMap::new();
         let mut request = None;
-        if step.act != Act::Disconnect {
+        if !step.act.is_of_connection() {
             let words = self.cast.actor(step.role).words;
             let text = words.request(&step.act, &self.cast.room)?;
             let answers = words.answer(&step.act, &text, step.verdict, &self.at(step.role));
@@ -112,89 +62,112 @@ impl Model {
             Verdict::Done => self.done(step.role, &step.act, &mut shown),
             Verdict::Refused(Why::MustWait) if self.waiting.insert(step.role) => {
                 let who = self.person(step.role);
-                self.show(Keeper, &Sight::Asked(&who), &mut shown);
+                self.show(self.owner.unwrap_or(Keeper), &Sight::Asked(&who), &mut shown);
             }
             Verdict::Refused(_) => {}
         }
         Ok(Expected { request, shown })
     }
 
-    fn done(&mut self, role: Role, act: &Act, shown: &mut BTreeMap<Role, Shown>) {
+    fn done(&mut self, role: Role, act: &Act, shown: &mut AllShown) {
         let who = self.person(role);
         match act {
-            Act::Create => self.show_all(&Sight::Created, shown),
-            Act::Destroy => {
-                let inside = std::mem::take(&mut self.inside);
-                for role in self.connected.clone() {
-                    self.show(role, &Sight::Destroyed { inside: inside.contains(&role) }, shown);
-                }
-            }
-            Act::Join { .. } => {
-                self.inside.insert(role);
-                self.happen(Happening::Joined(who), role, shown);
-            }
-            Act::Leave => self.leave(who, role, shown),
-            Act::Disconnect => {
-                self.connected.remove(&role);
-                self.leave(who, role, shown);
-            }
-            Act::Say(text) => self.happen(Happening::Said(who, text.clone()), role, shown),
+            Act::Create => self.create(role, shown),
+            Act::Destroy => self.destroy(shown),
+            Act::Join { .. } => self.join(role, shown),
+            Act::Leave => self.leave(role, shown),
+            Act::Disconnect => self.disconnect(role, shown),
+            Act::Arrive => self.arrive(role, shown),
+            Act::Say(text) => self.happen(Happening::Said(who, text.clone()), shown),
             Act::Write { to, text } => {
-                let reached = |role: &Role| self.person(*role).address() == Some(to);
-                if let Some(reader) = self.connected.clone().into_iter().find(reached) {
+                if let Some(reader) = self.reached(to) {
                     self.show(reader, &Sight::Wrote { from: &who, to, text }, shown);
                 }
             }
             Act::Claim(nickname) => {
-                let held =
-                    self.connected().any(|other| other != role && self.person(other).address() == Some(nickname));
-                if !held {
+                if self.reached(nickname).is_none_or(|holder| holder == role) {
                     self.cast.actor_mut(role).person.nickname = Some(nickname.clone());
                 }
             }
-            Act::Decide { who, approve } => {
-                let asked = |role: &Role| self.person(*role).address() == Some(who);
-                if let Some(applicant) = self.waiting.clone().into_iter().find(asked) {
-                    self.waiting.remove(&applicant);
-                    self.show(applicant, &Sight::Decided { approved: *approve }, shown);
-                }
+            Act::Decide { who, approve } => self.decide(who, *approve, shown),
+            Act::Change(change) => self.happen(Happening::Changed(change.clone()), shown),
+            Act::Appoint(name) | Act::Dismiss(name) => {
+                let Some(who) = self.reached(name).map(|role| self.person(role)) else { return };
+                self.happen(Happening::Appointed { who, admin: matches!(act, Act::Appoint(_)) }, shown);
             }
-            Act::History | Act::SetPassword(_) | Act::AskMe | Act::Appoint(_) => {}
+            Act::HandOver(name) => {
+                self.owner = self.reached(name);
+                let Some(to) = self.owner.map(|role| self.person(role)) else { return };
+                self.happen(Happening::Handed { to }, shown);
+            }
+            Act::Remove(name) => {
+                let Some(out) = self.reached(name) else { return };
+                self.happen(Happening::Removed { who: self.person(out), by: who }, shown);
+                self.put_out(out);
+            }
+            Act::Delete => self.delete(role, shown),
+            Act::Befriend(name) => {
+                let Some(other) = self.reached(name) else { return };
+                self.suitor = Some(role);
+                self.show(other, &Sight::FriendRequest(&who), shown);
+            }
+            Act::Settle { approve } => {
+                let Some(suitor) = self.suitor.take() else { return };
+                self.friends = *approve;
+                self.show(suitor, &Sight::FriendDecided { by: &who, approved: *approve }, shown);
+            }
+            Act::Unfriend(name) => {
+                self.friends = false;
+                let Some(other) = self.reached(name) else { return };
+                self.show(other, &Sight::FriendRemoved(&who), shown);
+            }
+            Act::Present(profile) => self.spread(role, &News::Profile(profile.clone()), shown),
+            Act::History => {}
         }
     }
 
-    fn leave(&mut self, who: Person, role: Role, shown: &mut BTreeMap<Role, Shown>) {
-        self.happen(Happening::Left(who), role, shown);
-        self.inside.remove(&role);
+    /// Those who know an account are told of it.
+    pub(super) fn spread(&mut self, role: Role, news: &News, shown: &mut AllShown) {
+        self.spread_from(role, self.members.contains(&role), news, shown);
     }
 
-    /// Whoever is in the room is told, `actor` included.
-    fn happen(&mut self, happening: Happening, actor: Role, shown: &mut BTreeMap<Role, Shown>) {
-        if !self.inside.contains(&actor) {
-            return;
+    pub(super) fn spread_from(&mut self, role: Role, is_member: bool, news: &News, shown: &mut AllShown) {
+        let who = self.person(role);
+        let known = |other: &Role| {
+            let friend = self.friends && *other != Keeper && role != Keeper;
+            friend || (is_member && self.inside.contains(other) && self.cast.actor(*other).account)
+        };
+        let told: Vec<Role> = self.connected().filter(|other| *other != role).filter(known).collect();
+        for other in told {
+            self.show(other, &Sight::News(&who, news), shown);
         }
-        for role in self.inside.intersection(&self.connected).copied().collect::<Vec<_>>() {
+    }
+
+    /// Whoever is in the room is told, now or later.
+    pub(super) fn happen(&mut self, happening: Happening, shown: &mut AllShown) {
+        for role in self.inside.clone() {
             self.show(role, &Sight::Room(&happening), shown);
         }
         self.history.push(happening);
     }
 
-    fn show_all(&self, sight: &Sight, shown: &mut BTreeMap<Role, Shown>) {
-        for role in self.connected() {
-            self.show(role, sight, shown);
-        }
+    pub(super) fn show(&mut self, role: Role, sight: &Sight, shown: &mut AllShown) {
+        let frame = self.cast.actor(role).words.sight(sight, &self.at(role));
+        let told = if self.connected.contains(&role) { shown } else { &mut self.missed };
+        told.entry(role).or_default().push(frame);
     }
 
-    fn show(&self, role: Role, sight: &Sight, shown: &mut BTreeMap<Role, Shown>) {
-        let words = self.cast.actor(role).words;
-        shown.entry(role).or_default().push(words.sight(sight, &self.at(role)));
+    /// Whoever is reached by a name; somebody who is there comes before somebody who is away.
+    pub(super) fn reached(&self, address: &str) -> Option<Role> {
+        let here = self.connected().chain([Sender, Receiver, Keeper]);
+        here.into_iter().find(|role| self.person(*role).address() == Some(address))
     }
 
     fn at(&self, role: Role) -> At<'_> {
         At { room: &self.cast.room, me: &self.cast.actor(role).person, history: &self.history }
     }
 
-    fn person(&self, role: Role) -> Person {
+    pub(super) fn person(&self, role: Role) -> Person {
         self.cast.actor(role).person.clone()
     }
 }

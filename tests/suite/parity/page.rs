@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::model::{Cast, Model, Role, Shown};
-use super::words::{At, Happening, Person, Reason, Sight, Words};
+use super::cast::{Cast, Role, Shown};
+use super::model::Model;
+use super::words::{At, Change, Happening, News, Person, Profile, Reason, Sight, Words};
 use super::{Cell, DIALECTS, NODES, Scenario, cells};
 
 const FILE: &str = "docs/protocols/PARITY.md";
@@ -20,8 +21,13 @@ sender's dialect on the left and the receiver's at the top; `simple, ext` is the
 that the receiver gets, in their order, and there are no others; the frames themselves stand in the next section. The second
 column is what the sender gets, answers and events alike.
 
-`–` is nothing, and the footnote says why; `n/a` means that one of the two cannot take part. Authors are shown by nickname; who has
-none is `Anonymous`, in `simple` and as the place of a private message the session's UUID.
+`–` is nothing, and the footnote says why; `n/a` means that one of the two cannot take part, and a sender's dialect that never can
+has no row. Authors are shown by nickname; who has none is `Anonymous`, in `simple` and as the place of a private message the session's
+UUID. An answer of `scrp` is named by its error number, of which 900 is success.
+
+An *account* is a person with a login; a client of `scrp` always is one, a client of another dialect may be. What an account enters by
+`scrp`, or owns, it is a *member of for good*: also while it is away, and while it comes by another dialect. Everybody else is a member for
+as long as the connection is in the room.
 
 This page is made by the test suite (`tests/suite/parity/`) from the table that it plays with real clients, so that it says what the
 server does.";
@@ -87,8 +93,13 @@ fn section(page: &mut String, cells: &[Cell], notes: &mut Notes) {
     }
     let columns: String = DIALECTS.iter().map(|words| format!(" {} gets |", words.name())).collect();
     *page += &format!("| sender | it gets |{columns}\n|---|---|{}\n", "---|".repeat(DIALECTS.len()));
+    let mut left_out: Vec<(&str, Reason)> = Vec::new();
     for row in cells.chunks(DIALECTS.len()) {
         let told: Vec<(Cell, Told)> = row.iter().map(|cell| (*cell, told(cell))).collect();
+        if let Some(reason) = why_never(&told) {
+            left_out.push((row[0].sender.name(), reason));
+            continue;
+        }
         let mut line = format!("| {} | {} |", row[0].sender.name(), answers(&told, scenario, notes));
         for (cell, told) in &told {
             line += &match told {
@@ -98,11 +109,23 @@ fn section(page: &mut String, cells: &[Cell], notes: &mut Notes) {
         }
         *page += &format!("{line}\n");
     }
+    if !left_out.is_empty() {
+        let senders: Vec<String> =
+            left_out.iter().map(|(sender, reason)| format!("{sender}{}", notes.mark(reason))).collect();
+        *page += &format!("\nNot from: {}\n", senders.join("; "));
+    }
+}
+
+/// The one reason for which a sender's dialect can never do it.
+fn why_never(row: &[(Cell, Told)]) -> Option<Reason> {
+    let (_, Err(reason)) = row.first()? else { return None };
+    row.iter().all(|(_, told)| told.as_ref().is_err_and(|other| other == reason)).then_some(*reason)
 }
 
 /// What the shown steps of a cell show to the sender and to the receiver.
 fn told(cell: &Cell) -> Told {
-    let mut model = Model::new(Cast { room: "red".to_owned(), ..cell.cast_called("") });
+    let cast = Cast { room: "red".to_owned(), ..cell.cast_called("") };
+    let mut model = Model::new(cast, &cell.scenario.start);
     let (mut sender, mut receiver) = (Shown::new(), Shown::new());
     for step in (cell.scenario.script)(&model.cast.clone())? {
         let mut expected = model.perform(&step)?;
@@ -134,25 +157,48 @@ fn summary(words: &dyn Words, shown: &Shown, scenario: &Scenario, notes: &mut No
 /// Every frame that one can get without having asked.
 fn frames() -> String {
     let person = |name: &str| Person { nickname: Some(name.to_owned()), id: None };
-    let (ann, me) = (person("ann"), person("me"));
-    let rows: [(&str, Sight); 9] = [
-        ("ann joins", Sight::Room(&Happening::Joined(ann.clone()))),
-        ("ann leaves, or disconnects", Sight::Room(&Happening::Left(ann.clone()))),
-        ("ann says hi", Sight::Room(&Happening::Said(ann.clone(), "hi".to_owned()))),
+    let (ann, bob, me) = (person("ann"), person("bob"), person("me"));
+    let happenings = [
+        ("ann joins", Happening::Joined(ann.clone())),
+        ("ann leaves; in other dialects than `scrp` also: disconnects", Happening::Left(ann.clone())),
+        ("ann, a member for good, comes by another dialect (or goes: as above)", Happening::Came(ann.clone())),
+        ("ann says hi", Happening::Said(ann.clone(), "hi".to_owned())),
+        ("bob puts ann out", Happening::Removed { who: ann.clone(), by: bob.clone() }),
+        ("ann becomes an admin", Happening::Appointed { who: ann.clone(), admin: true }),
+        ("ann is no admin any more", Happening::Appointed { who: ann.clone(), admin: false }),
+        ("ann becomes the owner", Happening::Handed { to: ann.clone() }),
+        ("the room's access is changed", Happening::Changed(Change::Permission)),
+        ("the room's nickname is changed", Happening::Changed(Change::Nickname("The red room"))),
+        ("the room's description is changed", Happening::Changed(Change::Description("All in red"))),
+    ];
+    let renamed = News::Profile(Profile::Nickname("Ann"));
+    let described = News::Profile(Profile::Description("It is me"));
+    let others = [
         ("ann writes hi to me", Sight::Wrote { from: &ann, to: "me", text: "hi" }),
         ("the room is created", Sight::Created),
         ("the room is destroyed, and I was in it", Sight::Destroyed { inside: true }),
         ("the room is destroyed, and I was not in it", Sight::Destroyed { inside: false }),
         ("ann asks to be let into my room", Sight::Asked(&ann)),
-        ("I am let in (or not: `reject`)", Sight::Decided { approved: true }),
+        ("I am let in (or not: `reject`, `REQUEST_REJECTED`)", Sight::Decided { approved: true }),
+        ("ann wants to be my friend", Sight::FriendRequest(&ann)),
+        ("ann agrees (or not: `REQUEST_REJECTED`)", Sight::FriendDecided { by: &ann, approved: true }),
+        ("ann is my friend no more", Sight::FriendRemoved(&ann)),
+        ("ann, whom I know, comes online", Sight::News(&ann, &News::Online)),
+        ("ann goes offline", Sight::News(&ann, &News::Offline)),
+        ("ann calls herself otherwise", Sight::News(&ann, &renamed)),
+        ("ann describes herself otherwise", Sight::News(&ann, &described)),
+        ("ann deletes her account", Sight::News(&ann, &News::Deleted)),
+        ("I log in once more, elsewhere", Sight::Superseded),
     ];
+    let rows = happenings.iter().map(|(title, happening)| (*title, Sight::Room(happening))).chain(others);
     let mut text =
-        "\n## The frames\n\nThe room is `red`, the receiver `me`. `…` is a value that the test cannot know.\n"
+        "\n## The frames\n\nThe room is `red`, the receiver `me`. `…` is a number or a time that the server makes up. Of one event, \
+         everybody is told the same `epoch`, `offset`, `message_id` and `request_id`; the sender's answer has the same `message_id`.\n"
             .to_owned();
-    for (title, sight) in &rows {
+    for (title, sight) in rows {
         text += &format!("\n**{title}**\n\n");
         for words in DIALECTS {
-            let told = words.sight(sight, &At { room: "red", me: &me, history: &[] });
+            let told = words.sight(&sight, &At { room: "red", me: &me, history: &[] });
             let told = told.map_or_else(|_| "–".to_owned(), |frame| format!("`{}`", written(&frame)));
             text += &format!("* {}: {told}\n", words.name());
         }
@@ -160,8 +206,21 @@ fn frames() -> String {
     text
 }
 
+/// With `…` for what a placeholder stands for.
+fn without_placeholders(text: &str) -> String {
+    // A time is a text; what else is left open is a number, or part of a text.
+    let text = text.replace("$instant", "…\u{200B}");
+    let (mut result, mut rest) = (String::new(), text.as_str());
+    while let Some((before, after)) = rest.split_once('$') {
+        result = result + before + "…";
+        rest = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == ':');
+    }
+    (result + rest).replace("\"…\"", "…").replace('\u{200B}', "")
+}
+
 /// The keys in the order in which they read best; the rest after them.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
+    "method",
     "action",
     "room_id",
     "author",
@@ -182,5 +241,5 @@ fn written(frame: &Value) -> String {
     let known = KEYS.iter().filter_map(|key| fields.get_key_value(*key));
     let others = fields.iter().filter(|(key, _)| !KEYS.contains(&key.as_str()));
     let written: Vec<String> = known.chain(others).map(|(key, value)| format!("\"{key}\":{value}")).collect();
-    format!("{{{}}}", written.join(",")).replace("\"$any\"", "…").replace("$number", "…").replace("$instant", "…")
+    format!("{{{}}}", without_placeholders(&written.join(",")))
 }

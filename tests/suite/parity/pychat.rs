@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::words::{Act, At, Happening, NO_COMMAND, Person, Reason, Sight, Verdict, Why, Words, field};
+use super::words::{Act, At, Happening, NO_COMMAND, Person, Reason, SUPERSEDED, Sight, Verdict, Why, Words, field};
 use crate::support::dialect::Dialect;
 use crate::support::dialect::Dialect::Pychat as DIALECT;
 
@@ -11,6 +11,8 @@ pub struct Pychat;
 const NO_PASSWORD: Reason = "A `pychat` client cannot give a password.";
 const ONE_LINE: Reason = "A line end ends a `pychat` message.";
 const NOT_INSIDE: Reason = "`pychat` tells only those who are in the room.";
+const NO_ROLES: Reason = "`pychat` has no words for how a room is run.";
+const NO_FRIENDS: Reason = "`pychat` has no words for friends, and for who is online.";
 const NO_PERMISSIONS: Reason = "`pychat` has no words for permissions; the next `JOIN` shows it.";
 
 impl Words for Pychat {
@@ -58,7 +60,7 @@ impl Words for Pychat {
             (Verdict::Done, Act::Join { .. }) => vec![result(&format!("Joined room {}", at.room))],
             (Verdict::Done, Act::Claim(nickname)) => vec![result(&format!("Username set to {nickname}"))],
             (Verdict::Done, Act::History) => {
-                at.history.iter().map(|record| recorded(record, at)).chain([result("OK")]).collect()
+                at.history.iter().filter_map(|record| recorded(record, at)).chain([result("OK")]).collect()
             }
             (Verdict::Done, _) => vec![result("OK")],
         }
@@ -66,7 +68,7 @@ impl Words for Pychat {
 
     fn sight(&self, sight: &Sight, at: &At) -> Result<Value, Reason> {
         match sight {
-            Sight::Room(happening) => Ok(told(happening)),
+            Sight::Room(happening) => told(happening).ok_or(NO_ROLES),
             Sight::Wrote { from, text, .. } => {
                 Ok(json!({"type": "privateMessage", "body": text, "from": from.identifier()}))
             }
@@ -74,6 +76,10 @@ impl Words for Pychat {
             Sight::Destroyed { inside: true } => Ok(left(at.me)),
             Sight::Created | Sight::Destroyed { inside: false } => Err(NOT_INSIDE),
             Sight::Asked(_) | Sight::Decided { .. } => Err(NO_PERMISSIONS),
+            Sight::Superseded => Ok(json!({"type": "error", "error": SUPERSEDED})),
+            Sight::News(..) | Sight::FriendRequest(_) | Sight::FriendDecided { .. } | Sight::FriendRemoved(_) => {
+                Err(NO_FRIENDS)
+            }
         }
     }
 
@@ -87,14 +93,16 @@ impl Words for Pychat {
     }
 }
 
-fn told(happening: &Happening) -> Value {
+/// `None` for what the dialect has no words for.
+fn told(happening: &Happening) -> Option<Value> {
     match happening {
-        Happening::Joined(who) => {
+        Happening::Joined(who) | Happening::Came(who) => {
             let body = format!("User {} has joined the room", who.shown());
-            json!({"body": body, "type": "userJoined", "from": who.shown()})
+            Some(json!({"body": body, "type": "userJoined", "from": who.shown()}))
         }
-        Happening::Left(who) => left(who),
-        Happening::Said(who, text) => json!({"body": text, "type": "message", "from": who.shown()}),
+        Happening::Left(who) | Happening::Went(who) | Happening::Removed { who, .. } => Some(left(who)),
+        Happening::Said(who, text) => Some(json!({"body": text, "type": "message", "from": who.shown()})),
+        Happening::Appointed { .. } | Happening::Handed { .. } | Happening::Changed(_) => None,
     }
 }
 
@@ -103,12 +111,12 @@ fn left(who: &Person) -> Value {
     json!({"body": body, "type": "userLeft", "from": who.shown()})
 }
 
-fn recorded(happening: &Happening, at: &At) -> Value {
-    let mut body = told(happening);
+fn recorded(happening: &Happening, at: &At) -> Option<Value> {
+    let mut body = told(happening)?;
     body["room"] = json!(at.room);
     body["to"] = json!(at.me.shown());
     body["utctimestamp"] = json!("$time");
-    json!({"body": body, "type": "history", "from": at.me.shown()})
+    Some(json!({"body": body, "type": "history", "from": at.me.shown()}))
 }
 
 fn text(why: Why) -> &'static str {
@@ -121,6 +129,7 @@ fn text(why: Why) -> &'static str {
         Why::NobodyThere => "User not found",
         Why::PasswordMissing | Why::PasswordWrong => "Room password required",
         Why::MustWait => "Waiting for the permission of the room's owner",
-        Why::NotTheOwner => "Forbidden",
+        Why::NameReserved => "Nickname is reserved",
+        Why::NotTheOwner | Why::NotFriends | Why::NoMember => "Forbidden",
     }
 }

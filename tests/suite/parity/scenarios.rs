@@ -1,13 +1,14 @@
 //! The table: every scenario as steps with their outcomes.
 
-use super::model::Role::{Keeper, Receiver, Sender};
-use super::model::{Cast, Step};
+use super::cast::Role::{self, Keeper, Receiver, Sender};
+use super::cast::{Cast, Step};
+use super::scenarios_of_accounts::of_accounts;
 use super::scripts::{
-    ODD, PASSWORD, TEXT_BYTES, clash, decide, destroyed, guarded, history, join, made_by_join, maker, nameless, rename,
-    room, say, saying, shown, step, together, with_password,
+    ODD, PASSWORD, TEXT_BYTES, clash, decide, destroyed, guarded, history, in_by_approval, join, made_by_join, maker,
+    nameless, rename, room, say, saying, shown, step, together, unless_strangers, with_password,
 };
 use super::words::Verdict::{Done, Refused};
-use super::words::{Act, Reason, Why};
+use super::words::{Act, Change, Reason, Why};
 
 pub struct Scenario {
     /// As the page and every report call it.
@@ -16,8 +17,7 @@ pub struct Scenario {
     pub about: &'static str,
     /// Why nobody else is told, where nobody is.
     pub quiet: Reason,
-    /// How the sender arrives.
-    pub arrival: Arrival,
+    pub start: Start,
     /// Pure: it is asked for the page and for each run.
     pub script: fn(&Cast) -> Script,
 }
@@ -25,28 +25,48 @@ pub struct Scenario {
 /// How a client comes to its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// With a nickname where the dialect has them.
+    /// With a nickname where the dialect has them, and as an account where it knows nothing else.
     Guest,
     /// Without a nickname.
     Nameless,
-    /// Logged in with a token.
+    /// Logged in, with a token where the dialect has a word for that.
     Account,
 }
+
+/// How everybody comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    pub sender: Arrival,
+    pub receiver: Arrival,
+    /// Sender and receiver are friends, and so accounts.
+    pub friends: bool,
+    /// Sender and receiver are the same account.
+    pub one_account: bool,
+    /// Who is not there yet.
+    pub away: &'static [Role],
+}
+
+pub const GUESTS: Start =
+    Start { sender: Arrival::Guest, receiver: Arrival::Guest, friends: false, one_account: false, away: &[] };
 
 /// The steps, or why the sender or the receiver cannot take part.
 pub type Script = Result<Vec<Step>, Reason>;
 
-const REFUSED: Reason = "The request was refused, and nobody else hears of it.";
-const NOT_CONCERNED: Reason = "It is between the sender and somebody else.";
+pub const REFUSED: Reason = "The request was refused, and nobody else hears of it.";
+pub const NOT_CONCERNED: Reason = "It is between the sender and somebody else.";
 const NOT_ANNOUNCED: Reason = "Nobody is told; the next event carries the new name.";
-const NO_ACTION: Reason = "Nothing was asked for.";
-const GONE: Reason = "The connection is gone.";
+pub const NO_ACTION: Reason = "Nothing was asked for.";
+pub const GONE: Reason = "The connection is gone.";
 
-fn scenario(title: &'static str, about: &'static str, script: fn(&Cast) -> Script) -> Scenario {
-    Scenario { title, about, quiet: REFUSED, arrival: Arrival::Guest, script }
+pub fn scenario(title: &'static str, about: &'static str, script: fn(&Cast) -> Script) -> Scenario {
+    Scenario { title, about, quiet: REFUSED, start: GUESTS, script }
 }
 
 pub fn all() -> Vec<Scenario> {
+    of_everybody().into_iter().chain(of_accounts()).collect()
+}
+
+fn of_everybody() -> Vec<Scenario> {
     vec![
         scenario(
             "Room created",
@@ -75,7 +95,7 @@ pub fn all() -> Vec<Scenario> {
         },
         scenario("Message", "The sender says something in the room that both are in.", |_| saying("hi all", Done)),
         Scenario {
-            arrival: Arrival::Nameless,
+            start: Start { sender: Arrival::Nameless, ..GUESTS },
             ..scenario(
                 "Somebody without a nickname",
                 "The sender joins the room that the receiver is in, says something and leaves.",
@@ -104,16 +124,18 @@ pub fn all() -> Vec<Scenario> {
         }),
         scenario(
             "Private message",
-            "To the receiver, by nickname or, where there is none, by the session's UUID.",
+            "To the receiver, by nickname or, where there is none, by the session's UUID. Who speaks `scrp` may write to \
+             guests, and among accounts to friends.",
             |cast| {
                 let to = cast.receiver.person.identifier().to_owned();
-                Ok(vec![shown(Sender, Act::Write { to, text: "psst \"\\\u{2028}\u{1F92B}".to_owned() }, Done)])
+                let text = "psst \"\\\u{2028}\u{1F92B}".to_owned();
+                Ok(vec![shown(Sender, Act::Write { to, text }, unless_strangers(cast, Done))])
             },
         ),
         scenario("Private message over the limit", "", |cast| {
             let to = cast.receiver.person.identifier().to_owned();
             let text = "x".repeat(TEXT_BYTES + 1);
-            Ok(vec![shown(Sender, Act::Write { to, text }, Refused(Why::TextTooLong))])
+            Ok(vec![shown(Sender, Act::Write { to, text }, unless_strangers(cast, Refused(Why::TextTooLong)))])
         }),
         Scenario {
             quiet: NOT_CONCERNED,
@@ -123,10 +145,11 @@ pub fn all() -> Vec<Scenario> {
             })
         },
         Scenario {
-            arrival: Arrival::Nameless,
+            start: Start { sender: Arrival::Nameless, ..GUESTS },
             ..scenario(
                 "Nickname clash",
-                "The sender claims the receiver's nickname. In `pychat` the claim seems to succeed, and the next join is refused.",
+                "The sender claims the receiver's nickname, in `scrp` by signing up. In `pychat` the claim seems to succeed, and the \
+                 next join is refused; an account's id is refused at once.",
                 clash,
             )
         },
@@ -151,45 +174,58 @@ pub fn all() -> Vec<Scenario> {
             together([shown(Sender, Act::Create, Refused(Why::RoomExists))])
         }),
         scenario("Password room, without a password", "The room got its password when the receiver was in it.", |_| {
-            guarded(Act::SetPassword(PASSWORD), [shown(Sender, join(), Refused(Why::PasswordMissing))])
+            guarded(Act::Change(Change::Password(PASSWORD)), [shown(Sender, join(), Refused(Why::PasswordMissing))])
         }),
         scenario("Password room, with a wrong password", "", |_| {
-            guarded(Act::SetPassword(PASSWORD), [shown(Sender, with_password("low tide"), Refused(Why::PasswordWrong))])
+            guarded(
+                Act::Change(Change::Password(PASSWORD)),
+                [shown(Sender, with_password("low tide"), Refused(Why::PasswordWrong))],
+            )
         }),
         scenario("Password room, with the password", "", |_| {
-            guarded(Act::SetPassword(PASSWORD), [shown(Sender, with_password(PASSWORD), Done)])
+            guarded(Act::Change(Change::Password(PASSWORD)), [shown(Sender, with_password(PASSWORD), Done)])
         }),
         scenario(
             "Permission room, asked",
             "A join asks the owner, who was in the extended mode of `simple` and was told so.",
-            |_| guarded(Act::AskMe, [shown(Sender, join(), Refused(Why::MustWait))]),
+            |_| guarded(Act::Change(Change::Permission), [shown(Sender, join(), Refused(Why::MustWait))]),
         ),
         Scenario {
             quiet: NOT_CONCERNED,
             ..scenario("Permission room, approved", "The owner says yes.", |cast| {
                 let asked = step(Sender, join(), Refused(Why::MustWait));
-                guarded(Act::AskMe, [asked, shown(Keeper, decide(cast, true), Done)])
+                guarded(Act::Change(Change::Permission), [asked, shown(Keeper, decide(cast, true), Done)])
             })
         },
-        scenario("Permission room, in after the approval", "The sender joins again.", |cast| {
-            let asked = step(Sender, join(), Refused(Why::MustWait));
-            guarded(Act::AskMe, [asked, step(Keeper, decide(cast, true), Done), shown(Sender, join(), Done)])
-        }),
+        scenario(
+            "Permission room, in after the approval",
+            "The sender joins again. Who speaks `scrp` is in already.",
+            |cast| {
+                let asked = step(Sender, join(), Refused(Why::MustWait));
+                guarded(
+                    Act::Change(Change::Permission),
+                    [asked, step(Keeper, decide(cast, true), Done), shown(Sender, join(), in_by_approval(cast))],
+                )
+            },
+        ),
         Scenario {
             quiet: NOT_CONCERNED,
             ..scenario("Permission room, rejected", "The owner says no; the next join asks again.", |cast| {
                 let asking = || step(Sender, join(), Refused(Why::MustWait));
-                guarded(Act::AskMe, [asking(), shown(Keeper, decide(cast, false), Done), asking()])
+                guarded(Act::Change(Change::Permission), [asking(), shown(Keeper, decide(cast, false), Done), asking()])
             })
         },
         Scenario {
-            arrival: Arrival::Account,
+            start: Start { sender: Arrival::Account, ..GUESTS },
             ..scenario(
                 "Permission room, an admin comes",
-                "The sender is logged in with a token, and its account helps to run the room: nobody is asked.",
+                "The sender is logged in, and its account helps to run the room: nobody is asked.",
                 |cast| {
                     let appointed = Act::Appoint(cast.sender.person.identifier().to_owned());
-                    guarded(Act::AskMe, [step(Keeper, appointed, Done), shown(Sender, join(), Done)])
+                    guarded(
+                        Act::Change(Change::Permission),
+                        [step(Keeper, appointed, Done), shown(Sender, join(), Done)],
+                    )
                 },
             )
         },

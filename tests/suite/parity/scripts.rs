@@ -1,10 +1,10 @@
 //! The steps of the scenarios, and what they are made of.
 
-use super::model::Role::{self, Keeper, Receiver, Sender};
-use super::model::{Cast, Step};
+use super::cast::Role::{self, Keeper, Receiver, Sender};
+use super::cast::{Cast, Step};
 use super::scenarios::Script;
 use super::words::Verdict::{Done, Refused};
-use super::words::{Act, Reason, Verdict, Why};
+use super::words::{Act, NO_COMMAND_TO_RECEIVE, Reason, Verdict, Why};
 
 const NO_NICKNAME: Reason = "Without its extended mode `simple` has no nicknames for guests.";
 
@@ -59,6 +59,17 @@ pub fn maker(cast: &Cast) -> Role {
     if cast.sender.words.request(&Act::Create, &cast.room).is_ok() { Sender } else { Keeper }
 }
 
+/// Whoever speaks `scrp` writes to friends only, where the other is an account.
+pub fn unless_strangers(cast: &Cast, verdict: Verdict) -> Verdict {
+    let are_strangers = cast.sender.words.is_of_accounts() && cast.receiver.account;
+    if are_strangers { Refused(Why::NotFriends) } else { verdict }
+}
+
+/// Whether a join succeeds after the approval: who is a member for good is one by the approval.
+pub fn in_by_approval(cast: &Cast) -> Verdict {
+    if cast.sender.words.is_of_accounts() { Refused(Why::AlreadyIn) } else { Done }
+}
+
 pub fn decide(cast: &Cast, approve: bool) -> Act {
     Act::Decide { who: cast.sender.person.identifier().to_owned(), approve }
 }
@@ -74,7 +85,9 @@ pub fn clash(cast: &Cast) -> Script {
     }
     let claim = Act::Claim(cast.receiver.person.identifier().to_owned());
     let refused = Refused(Why::NameInUse);
-    let tries = if sender.claim_minds_clash() {
+    let tries = if receiver.is_of_accounts() {
+        vec![shown(Sender, claim, Refused(Why::NameReserved))]
+    } else if sender.claim_minds_clash() {
         vec![shown(Sender, claim, refused)]
     } else {
         vec![shown(Sender, claim, Done), shown(Sender, join(), refused)]
@@ -92,6 +105,9 @@ pub fn rename(cast: &Cast) -> Script {
     if !cast.sender.words.has_nickname() {
         return Err(NO_NICKNAME);
     }
+    if cast.sender.words.is_of_accounts() {
+        return Err("An id of `scrp` is an account's for good.");
+    }
     if !cast.sender.words.claim_minds_clash() {
         return Err("A `pychat` client keeps its nickname for the connection's life.");
     }
@@ -104,7 +120,7 @@ pub fn rename(cast: &Cast) -> Script {
 
 pub fn history(cast: &Cast) -> Script {
     if cast.receiver.words.request(&Act::History, &cast.room).is_err() {
-        return Err("The receiver's dialect has no command for it.");
+        return Err(NO_COMMAND_TO_RECEIVE);
     }
     let before = [step(Sender, say("for later"), Done), step(Sender, Act::Leave, Done)];
     let after = [step(Receiver, join(), Done), shown(Receiver, Act::History, Done)];
@@ -113,7 +129,11 @@ pub fn history(cast: &Cast) -> Script {
 
 pub fn destroyed(cast: &Cast) -> Script {
     let maker = maker(cast);
-    let mut steps = vec![step(maker, Act::Create, Done), step(Receiver, join(), Done), step(Sender, join(), Done)];
+    let mut steps = vec![step(maker, Act::Create, Done), step(Receiver, join(), Done)];
+    // In `scrp` whoever makes a room is in it.
+    if maker != Sender || !cast.sender.words.is_of_accounts() {
+        steps.push(step(Sender, join(), Done));
+    }
     steps.push(shown(maker, Act::Destroy, Done));
     let gone = Refused(Why::RoomGone);
     steps.extend([step(Receiver, say("anybody?"), gone), step(Sender, say("anybody?"), gone)]);
@@ -122,7 +142,7 @@ pub fn destroyed(cast: &Cast) -> Script {
 
 pub fn nameless(cast: &Cast) -> Script {
     if cast.sender.words.login_first() {
-        return Err("A `pychat` client logs in before all else.");
+        return Err("A client of `pychat` or `scrp` logs in before all else.");
     }
     let acts = [join(), say("who am I?"), Act::Leave].map(|act| shown(Sender, act, Done));
     Ok(room(&[Receiver]).into_iter().chain(acts).collect())

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::words::{Act, At, Happening, INTRODUCTION, NO_COMMAND, Person, Reason, Sight, Verdict, Why, Words, field};
+use super::words::{
+    Act, At, Change, EPOCH, Happening, INTRODUCTION, NO_COMMAND, Person, Reason, SUPERSEDED, Sight, Verdict, Why,
+    Words, field,
+};
 use crate::support::dialect::Dialect::Simple as DIALECT;
 use crate::support::dialect::{Dialect, command};
 
@@ -11,6 +14,8 @@ pub struct Simple {
 }
 
 const OWN_LEAVING: Reason = "`simple` tells of a leaving to the others only.";
+const NO_ROLES: Reason = "`simple` has no words for how a room is run.";
+const NO_FRIENDS: Reason = "`simple` has no words for friends, and for who is online.";
 const NOT_ASKED: Reason = "`simple` tells of requests for permission in its extended mode only.";
 
 impl Words for Simple {
@@ -63,13 +68,13 @@ impl Words for Simple {
             Act::Write { to, text } => Ok(DIALECT.write(to, text)),
             _ if !self.extended => Err(NO_COMMAND),
             Act::Claim(nickname) => Ok(command("nick", &format!("@{nickname}"))),
-            Act::SetPassword(password) => with("change", json!({"access": "password", "password": password})),
-            Act::AskMe => with("change", json!({"access": "permission"})),
+            Act::Change(change) => with("change", wish(change)),
             Act::Decide { who, approve } => {
                 with(if *approve { "approve" } else { "reject" }, json!({"identifier": who}))
             }
             Act::Appoint(account) => with("appoint", json!({"identifier": account})),
-            Act::History | Act::Disconnect => Err(NO_COMMAND),
+            Act::Dismiss(account) => with("dismiss", json!({"identifier": account})),
+            _ => Err(NO_COMMAND),
         }
     }
 
@@ -101,18 +106,24 @@ impl Words for Simple {
         let channel =
             |event: &str| Ok(json!({"type": "event", "emitter": "channel", "identifier": room, "event": event}));
         match sight {
-            Sight::Room(Happening::Joined(who)) => participant(who, "join"),
-            Sight::Room(Happening::Left(who)) if who == at.me => Err(OWN_LEAVING),
-            Sight::Room(Happening::Left(who)) => participant(who, "left"),
+            Sight::Room(Happening::Joined(who) | Happening::Came(who)) => participant(who, "join"),
+            Sight::Room(Happening::Left(who) | Happening::Went(who)) if who == at.me => Err(OWN_LEAVING),
+            Sight::Room(Happening::Left(who) | Happening::Went(who) | Happening::Removed { who, .. }) => {
+                participant(who, "left")
+            }
+            Sight::Room(Happening::Appointed { .. } | Happening::Handed { .. } | Happening::Changed(_)) => {
+                Err(NO_ROLES)
+            }
             Sight::Room(Happening::Said(who, text)) => {
                 let mut frame = json!({
                     "type": "message", "emitter": "participant", "target": room, "identifier": who.identifier(),
                     "message": text
                 });
                 if self.extended {
-                    let place =
-                        [("id", "$number-$number"), ("time", "$instant"), ("epoch", "$any"), ("offset", "$any")];
-                    place.into_iter().for_each(|(key, value)| frame[key] = json!(value));
+                    frame["time"] = json!("$instant");
+                    frame["id"] = json!(format!("{EPOCH}-{}", at.offset()));
+                    frame["epoch"] = json!(EPOCH);
+                    frame["offset"] = json!(at.offset());
                 }
                 Ok(frame)
             }
@@ -121,6 +132,12 @@ impl Words for Simple {
             Sight::Destroyed { .. } => channel("destroy"),
             Sight::Asked(_) | Sight::Decided { .. } if !self.extended => Err(NOT_ASKED),
             Sight::Asked(who) => participant(who, "request"),
+            Sight::Superseded => {
+                Ok(json!({"type": "error", "code": "superseded", "message": SUPERSEDED, "request": null}))
+            }
+            Sight::News(..) | Sight::FriendRequest(_) | Sight::FriendDecided { .. } | Sight::FriendRemoved(_) => {
+                Err(NO_FRIENDS)
+            }
             Sight::Decided { approved } => channel(if *approved { "approve" } else { "reject" }),
         }
     }
@@ -132,6 +149,15 @@ impl Words for Simple {
             "error" => format!("`error {}`", field(frame, "code")),
             other => format!("`{other}`"),
         }
+    }
+}
+
+fn wish(change: &Change) -> Value {
+    match change {
+        Change::Password(password) => json!({"access": "password", "password": password}),
+        Change::Permission => json!({"access": "permission"}),
+        Change::Nickname(nickname) => json!({"nickname": nickname}),
+        Change::Description(description) => json!({"description": description}),
     }
 }
 
@@ -151,6 +177,8 @@ fn error(why: Why) -> (&'static str, &'static str) {
         Why::TextTooLong => ("too_long", "the text is longer than allowed"),
         Why::NobodyThere => ("user_not_found", "the user is not there"),
         Why::NameInUse => ("nickname_in_use", "the nickname is held by another session"),
+        Why::NameReserved => ("forbidden", "the nickname is reserved for an account"),
+        Why::NotFriends | Why::NoMember => ("forbidden", "it is not the session's to do"),
         Why::PasswordMissing => ("forbidden", "the room has a password, and none was given"),
         Why::PasswordWrong => ("forbidden", "the password is wrong"),
         Why::MustWait => ("forbidden", "the room's owner was asked and has not yet agreed"),

@@ -3,25 +3,28 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tokio::net::TcpStream;
 
-use super::model::Role::{Keeper, Receiver, Sender};
-use super::model::{Actor, Cast, Expected, Model, Role, Step};
-use super::scenarios::Arrival;
-use super::words::{Act, INTRODUCTION, Words};
-use crate::support::client::{Client, parsed, shortened};
-use crate::support::dialect::{Dialect, Transport};
+use super::accounts::{self, Repeats};
+use super::cast::Role::{Keeper, Receiver, Sender};
+use super::cast::{Cast, Expected, Role, Step};
+use super::hearing::{FENCE, concerns, connect, introduced, listed, text_of, until_answered};
+use super::model::Model;
+use super::scenarios::Start;
+use super::scrp::REQUEST;
+use super::words::Act;
+use crate::support::client::{Client, parsed};
 use crate::support::node::Node;
 use crate::support::token::token_of;
 use crate::support::transcript::Known;
 
-/// Texts that begin so are the test's own.
-const FENCE: &str = "fence";
-
-pub struct Stage {
+pub struct Stage<'a> {
     model: Model,
+    places: Places<'a>,
     clients: BTreeMap<Role, Client>,
     fences: usize,
+    /// What placeholders stand for in this cell.
+    known: Known,
+    repeats: Repeats,
 }
 
 /// Where everybody connects.
@@ -31,25 +34,26 @@ pub struct Places<'a> {
     pub keeper: &'a Node,
 }
 
-impl Stage {
+type AllReceived = BTreeMap<Role, Vec<Value>>;
+
+impl<'a> Stage<'a> {
     /// Everybody arrives, with names that no other cell has. The UUIDs of those without one are learned.
-    pub async fn open(mut cast: Cast, arrival: Arrival, places: Places<'_>) -> Result<Self, String> {
-        let keeper_name = cast.keeper.person.identifier().to_owned();
-        let mut clients: BTreeMap<Role, Client> = BTreeMap::new();
-        for (role, node, actor, arrival) in [
-            (Keeper, places.keeper, &mut cast.keeper, Arrival::Account),
-            (Receiver, places.receiver, &mut cast.receiver, Arrival::Guest),
-            (Sender, places.sender, &mut cast.sender, arrival),
-        ] {
-            let fault = |error: String| format!("{role:?} cannot arrive: {error}");
-            clients.insert(role, arrive(node, actor, arrival, &keeper_name).await.map_err(fault)?);
-            if let (None, false, Some(keeper)) =
-                (&actor.person.nickname, actor.words.login_first(), clients.get_mut(&Keeper))
-            {
-                actor.person.id = Some(introduced(keeper).await.map_err(fault)?);
+    pub async fn open(cast: Cast, start: &Start, places: Places<'a>) -> Result<Self, String> {
+        let mut repeats = Repeats::default();
+        accounts::prepare(&cast, start, places.keeper, &mut repeats).await?;
+        let model = Model::new(cast, start);
+        let (clients, known) = (BTreeMap::new(), Known::default());
+        let mut stage = Self { model, places, clients, fences: 0, known, repeats };
+        for role in [Keeper, Receiver, Sender] {
+            if !start.away.contains(&role) {
+                stage.arrive(role).await.map_err(|error| format!("{role:?} cannot arrive: {error}"))?;
             }
         }
-        Ok(Self { model: Model::new(cast), clients, fences: 0 })
+        // That the others came is no part of the scenario.
+        let mut received = AllReceived::new();
+        stage.gather(&mut received).await?;
+        received.into_iter().for_each(|(role, frames)| drop(stage.news(role, frames)));
+        Ok(stage)
     }
 
     pub fn cast(&self) -> &Cast {
@@ -58,21 +62,29 @@ impl Stage {
 
     /// Takes a step, and compares what everybody gets with what they should.
     pub async fn play(&mut self, step: &Step) -> Result<(), String> {
+        let before: Vec<Role> = self.model.connected().collect();
         let expected = self.model.perform(step)?;
         let mut received = self.carry_out(step, &expected).await?;
-        if step.act == Act::Destroy {
-            // Whoever is put out finds that out by itself, and tells its client a little later than the event comes by.
-            for role in self.model.connected().collect::<Vec<_>>() {
-                let missing = expected.frames(role).len().saturating_sub(received.entry(role).or_default().len());
-                let frames = self.next_of(role, missing).await?;
-                received.entry(role).or_default().extend(frames);
+        if step.act.echoes() {
+            for role in expected.shown.keys() {
+                let missing = expected.frames(*role).len().saturating_sub(received.entry(*role).or_default().len());
+                let frames = self.next_of(*role, missing).await?;
+                received.entry(*role).or_default().extend(frames);
+            }
+        }
+        for role in before {
+            if let (Some(client), false) =
+                (self.clients.get_mut(&role), self.model.connected().any(|other| other == role))
+            {
+                client.try_closed().await.map_err(|error| format!("{role:?} after its end: {error}"))?;
+                self.clients.remove(&role);
             }
         }
         self.gather(&mut received).await?;
         for (role, frames) in received {
-            let wanted = expected.frames(role);
-            let same = |(wanted, frame): (&&Value, &Value)| Known::default().is_frame(wanted, frame);
-            let fits = wanted.len() == frames.len() && wanted.iter().zip(&frames).all(same);
+            let (wanted, frames) = (expected.frames(role), self.news(role, frames));
+            let fits = wanted.len() == frames.len()
+                && wanted.iter().zip(&frames).all(|(wanted, frame)| self.known.is_frame(wanted, frame));
             if !fits {
                 return Err(format!("{role:?}\n  expected {}\n  received {}", listed(wanted), listed(&frames)));
             }
@@ -81,37 +93,85 @@ impl Stage {
     }
 
     /// Sends the request and reads until it is done.
-    async fn carry_out(&mut self, step: &Step, expected: &Expected) -> Result<BTreeMap<Role, Vec<Value>>, String> {
-        let mut received = BTreeMap::new();
-        match &expected.request {
-            Some(request) => {
+    async fn carry_out(&mut self, step: &Step, expected: &Expected) -> Result<AllReceived, String> {
+        let mut received = AllReceived::new();
+        match (&expected.request, &step.act) {
+            (Some(request), _) => {
                 let client = self.clients.get_mut(&step.role).ok_or("is not connected")?;
-                received.insert(step.role, until_answered(client, request).await?);
+                // A number stands without quotes.
+                let request = request.replace(&format!("\"{REQUEST}\""), REQUEST);
+                let request = if request.contains(REQUEST) { self.known.filled(&request)? } else { request };
+                let mut frames = until_answered(client, &request).await?;
+                match step.act {
+                    // How many events the account still hears before its end is nobody's concern.
+                    Act::Delete => frames.retain(|frame| client.dialect().is_reply(frame)),
+                    // Another one's coming may overtake the answer.
+                    Act::Decide { .. } => frames.sort_by_key(|frame| !client.dialect().is_reply(frame)),
+                    _ => {}
+                }
+                received.insert(step.role, frames);
             }
-            // Only the others can tell that the server has noticed it.
-            None => {
-                self.clients.remove(&step.role).ok_or("is not connected")?.disconnect().await;
-                let wanted = expected.frames(Keeper).len();
-                received.insert(Keeper, self.next_of(Keeper, wanted).await?);
+            (None, Act::Arrive) => {
+                received.insert(step.role, self.arrive(step.role).await?);
             }
+            (None, _) => self.clients.remove(&step.role).ok_or("is not connected")?.disconnect().await,
         }
         Ok(received)
     }
 
+    /// Connects and says who it is; what came besides answers is returned.
+    async fn arrive(&mut self, role: Role) -> Result<Vec<Value>, String> {
+        let actor = self.model.cast.actor(role);
+        let keeper = self.model.cast.keeper.person.identifier();
+        let node = match role {
+            Sender => self.places.sender,
+            Receiver => self.places.receiver,
+            Keeper => self.places.keeper,
+        };
+        let (words, nickname) = (actor.words, actor.person.nickname.clone());
+        let token = nickname.as_deref().filter(|_| actor.account).map(token_of);
+        if let Some(name) = &nickname {
+            self.repeats.begin(name);
+        }
+        let mut client = connect(node, words, token.as_deref()).await?;
+        let mut frames = Vec::new();
+        for request in words.arrival(nickname.as_deref(), token.as_deref(), keeper) {
+            frames.extend(until_answered(&mut client, &request).await?);
+            if let Some(error) = frames.iter().find(|frame| words.dialect().error(frame).is_some()) {
+                return Err(error.to_string());
+            }
+        }
+        self.clients.insert(role, client);
+        if let (None, false, Some(keeper)) = (nickname, words.login_first(), self.clients.get_mut(&Keeper)) {
+            self.model.cast.actor_mut(role).person.id = Some(introduced(keeper).await?);
+        }
+        frames.retain(|frame| !words.dialect().is_reply(frame));
+        Ok(self.news(role, frames))
+    }
+
+    /// Those of the frames that are about this cell, and no repeats from another connection.
+    fn news(&mut self, role: Role, mut frames: Vec<Value>) -> Vec<Value> {
+        let Cast { room, .. } = &self.model.cast;
+        frames.retain(|frame| concerns(frame, room));
+        match &self.model.cast.actor(role).person.nickname {
+            Some(name) => self.repeats.left_out(name, frames),
+            None => frames,
+        }
+    }
+
     async fn next_of(&mut self, role: Role, count: usize) -> Result<Vec<Value>, String> {
-        let room = self.model.cast.room.clone();
-        let client = self.clients.get_mut(&role).ok_or("is not connected")?;
         let mut frames = Vec::new();
         while frames.len() < count {
+            let client = self.clients.get_mut(&role).ok_or("is not connected")?;
             let frame = parsed(&client.try_frame().await.map_err(|error| format!("{role:?}: {error}"))?);
-            frames.extend(Some(frame).filter(|frame| concerns(frame, &room)));
+            frames.extend(Some(frame).filter(|frame| concerns(frame, &self.model.cast.room)));
         }
         Ok(frames)
     }
 
     /// Everything that anybody was sent up to now. Nothing can be late: a private message that was written after an event is
     /// delivered after it, on every node.
-    async fn gather(&mut self, received: &mut BTreeMap<Role, Vec<Value>>) -> Result<(), String> {
+    async fn gather(&mut self, received: &mut AllReceived) -> Result<(), String> {
         self.fences += 1;
         let fence = format!("{FENCE} {}", self.fences);
         let cast = &self.model.cast;
@@ -121,7 +181,6 @@ impl Stage {
         for address in reached {
             keeper.try_send(&keeper.dialect().write(address, &fence)).await?;
         }
-        let room = self.model.cast.room.clone();
         for role in self.model.connected() {
             let frames = received.entry(role).or_default();
             let client = self.clients.get_mut(&role).ok_or("is not connected")?;
@@ -135,7 +194,6 @@ impl Stage {
                 waits = text_of(&frame) != fence || (role == Keeper && !own_fence(&frame, &self.model.cast));
                 frames.push(frame);
             }
-            frames.retain(|frame| concerns(frame, &room));
         }
         Ok(())
     }
@@ -143,71 +201,4 @@ impl Stage {
 
 fn own_fence(frame: &Value, cast: &Cast) -> bool {
     frame["target"] == format!("@{}", cast.keeper.person.identifier())
-}
-
-/// Sends a request and one whose answer is known, and reads up to that: what comes in between, besides answers also events.
-async fn until_answered(client: &mut Client, request: &str) -> Result<Vec<Value>, String> {
-    let (probe, answers) = client.dialect().probe();
-    client.try_send(request).await?;
-    client.try_send(probe).await?;
-    let mut frames = Vec::new();
-    loop {
-        let frame = client.try_frame().await;
-        let frame = parsed(&frame.map_err(|error| format!("no end of the answer to {}: {error}", shortened(request)))?);
-        if answers.contains(&frame) {
-            return Ok(frames);
-        }
-        frames.push(frame);
-    }
-}
-
-async fn arrive(node: &Node, actor: &Actor, arrival: Arrival, keeper: &str) -> Result<Client, String> {
-    let (words, nickname) = (actor.words, actor.person.nickname.as_deref());
-    let token = nickname.filter(|_| arrival == Arrival::Account).map(token_of);
-    let mut client = connect(node, words, token.as_deref()).await?;
-    for request in words.arrival(nickname, token.as_deref(), keeper) {
-        let frames = until_answered(&mut client, &request).await?;
-        if let Some(error) = frames.iter().find(|frame| words.dialect().error(frame).is_some()) {
-            return Err(error.to_string());
-        }
-    }
-    Ok(client)
-}
-
-/// The UUID of somebody who has just written to the keeper.
-async fn introduced(keeper: &mut Client) -> Result<String, String> {
-    loop {
-        let frame = parsed(&keeper.try_frame().await?);
-        if text_of(&frame) == INTRODUCTION {
-            return Ok(frame["identifier"].as_str().ok_or("no identifier")?.to_owned());
-        }
-    }
-}
-
-async fn connect(node: &Node, words: &dyn Words, token: Option<&str>) -> Result<Client, String> {
-    let dialect: Dialect = words.dialect();
-    match token.and_then(|token| words.login_path(token)) {
-        Some(path) => {
-            let stream = TcpStream::connect(Transport::WebSocket.address(node, dialect)).await;
-            Client::over_websocket(stream.map_err(|error| error.to_string())?, &path, dialect).await
-        }
-        None => Client::dial(Transport::Tcp.address(node, dialect), dialect, Transport::Tcp).await,
-    }
-}
-
-/// Whether a frame is about this cell: neither one of the test's own, nor news of somebody else's room.
-fn concerns(frame: &Value, room: &str) -> bool {
-    let elsewhere = frame["emitter"] == "channel" && frame["identifier"] != format!("#{room}");
-    !elsewhere && !text_of(frame).starts_with(FENCE)
-}
-
-/// The text of a message, whatever the dialect.
-fn text_of(frame: &Value) -> &str {
-    let texts = ["text", "message", "body"].into_iter().map(|key| frame[key].as_str());
-    texts.flatten().next().unwrap_or_default()
-}
-
-fn listed<'a>(frames: impl IntoIterator<Item = &'a Value>) -> String {
-    let frames: Vec<String> = frames.into_iter().map(|frame| shortened(&frame.to_string())).collect();
-    if frames.is_empty() { "nothing".to_owned() } else { frames.join("\n           ") }
 }

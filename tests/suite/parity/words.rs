@@ -1,7 +1,8 @@
-//! What people do and see, and how a dialect says it. A new dialect is one more implementation of [`Words`].
+//! How a dialect says what people do and see. A new dialect is one more implementation of [`Words`].
 
 use serde_json::Value;
 
+pub use super::acts::{Act, Change, Happening, News, Profile, Sight, Verdict, Why};
 use crate::support::dialect::Dialect;
 
 /// How somebody appears to the others.
@@ -29,95 +30,31 @@ impl Person {
     }
 }
 
-/// What a client asks for. The room is always the cell's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
-    Create,
-    Destroy,
-    Join {
-        password: Option<&'static str>,
-    },
-    Leave,
-    Say(String),
-    /// A private message to whoever is reached by `to`.
-    Write {
-        to: String,
-        text: String,
-    },
-    Claim(String),
-    History,
-    /// The owner puts a password before the room.
-    SetPassword(&'static str),
-    /// The owner wants to be asked by whoever comes.
-    AskMe,
-    Decide {
-        who: String,
-        approve: bool,
-    },
-    Appoint(String),
-    Disconnect,
-}
-
-/// What becomes of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Done,
-    Refused(Why),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    NoSuchRoom,
-    RoomExists,
-    NotInRoom,
-    /// Not in it any more, because it is gone.
-    RoomGone,
-    AlreadyIn,
-    TextTooLong,
-    NobodyThere,
-    NameInUse,
-    PasswordMissing,
-    PasswordWrong,
-    MustWait,
-    NotTheOwner,
-}
-
-/// What the members of a room are told, and what its history keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
-    Joined(Person),
-    Left(Person),
-    Said(Person, String),
-}
-
-/// What somebody may be told without having asked for it.
-#[derive(Debug)]
-pub enum Sight<'a> {
-    Room(&'a Happening),
-    /// A private message; `to` is the address as the sender wrote it.
-    Wrote {
-        from: &'a Person,
-        to: &'a str,
-        text: &'a str,
-    },
-    Created,
-    Destroyed {
-        /// Whoever is told was in the room.
-        inside: bool,
-    },
-    /// Somebody asks whoever is told to be let in.
-    Asked(&'a Person),
-    Decided {
-        approved: bool,
-    },
-}
-
 /// Where whoever is told something is, and as whom.
 pub struct At<'a> {
     pub room: &'a str,
     pub me: &'a Person,
+    /// What happened in the room before.
     pub history: &'a [Happening],
 }
+
+impl At<'_> {
+    /// Placeholder for the place in the room's stream of what happens next: a number, and to all the same one.
+    pub fn offset(&self) -> String {
+        self.numbered("offset")
+    }
+
+    /// Placeholder for a number that belongs to what happens next.
+    pub fn numbered(&self, name: &str) -> String {
+        format!("$n:{name}{}", self.history.len())
+    }
+}
+
+/// Placeholder for the epoch of the room's stream.
+pub const EPOCH: &str = "$n:epoch";
+
+/// Why the session of an account ends when a newer one begins.
+pub const SUPERSEDED: &str = "Your nickname is used by a newer login";
 
 /// What somebody without a nickname writes to be known.
 pub const INTRODUCTION: &str = "fence: this is me";
@@ -125,7 +62,12 @@ pub const INTRODUCTION: &str = "fence: this is me";
 /// Why a dialect shows nothing, or cannot do it: a sentence for the page.
 pub type Reason = &'static str;
 
+/// What a friend request says.
+pub const FRIENDLY_TEXT: &str = "It is me";
+
 pub const NO_COMMAND: Reason = "The sender's dialect has no command for it.";
+
+pub const NO_COMMAND_TO_RECEIVE: Reason = "The receiver's dialect has no command for it.";
 
 pub trait Words: Sync {
     /// What the page calls it.
@@ -140,6 +82,11 @@ pub trait Words: Sync {
 
     /// Whether nothing can be done before a login.
     fn login_first(&self) -> bool {
+        false
+    }
+
+    /// Whether a client is one of an account, which is then a member of rooms for good, and may write to friends only.
+    fn is_of_accounts(&self) -> bool {
         false
     }
 
