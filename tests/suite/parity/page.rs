@@ -163,7 +163,7 @@ fn frames() -> String {
         ("ann leaves; in other dialects than `scrp` also: disconnects", Happening::Left(ann.clone())),
         ("ann, a member for good, comes by another dialect (or goes: as above)", Happening::Came(ann.clone())),
         ("ann says hi", Happening::Said(ann.clone(), "hi".to_owned())),
-        ("bob puts ann out", Happening::Removed { who: ann.clone(), by: bob.clone() }),
+        ("bob puts ann out", Happening::Removed { who: ann.clone(), by: bob }),
         ("ann becomes an admin", Happening::Appointed { who: ann.clone(), admin: true }),
         ("ann is no admin any more", Happening::Appointed { who: ann.clone(), admin: false }),
         ("ann becomes the owner", Happening::Handed { to: ann.clone() }),
