@@ -161,10 +161,12 @@ fn greet(addresses: &[(&'static str, SocketAddr)]) {
         }
     }
     for (name, label) in [
+        ("scrp", "scrp"),
         ("action_tcp", "action, TCP"),
         ("simple_tcp", "simple, TCP"),
         ("detect_tcp", "any, TCP"),
         ("pychat_tls", "pychat, TLS"),
+        ("scrp_tls", "scrp, TLS"),
         ("detect_tls", "any, TLS"),
     ] {
         if let Some(address) = reachable(name) {

@@ -13,7 +13,7 @@ use crate::chat::{
 
 #[derive(Serialize, Deserialize, Default)]
 struct Wire<'a> {
-    /// Kind: `j`oined, `l`eft, `m`essage, `c`reated, `d`estroyed, `r`emoved, `a`ppointed, `h`anded over, `n`ews of the room.
+    /// Kind: `j`oined, `l`eft, came to `v`isit, `g`one from a visit, `m`essage, `c`reated, `d`estroyed, `r`emoved, `a`ppointed, `h`anded over, `n`ews of the room.
     #[serde(borrow)]
     k: Cow<'a, str>,
     /// The acting session, hexadecimal.
@@ -70,6 +70,8 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
     wire.k = match &event.kind {
         EventKind::Joined => "j",
         EventKind::Left => "l",
+        EventKind::Came => "v",
+        EventKind::Went => "g",
         EventKind::Message { id, text } => {
             (wire.i, wire.t) = (Some(id.0), Some(text.as_str().into()));
             "m"
@@ -131,6 +133,8 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, EnvelopeError> {
     let kind = match wire.k.as_ref() {
         "j" => EventKind::Joined,
         "l" => EventKind::Left,
+        "v" => EventKind::Came,
+        "g" => EventKind::Went,
         "m" => {
             let text = wire.t.as_deref().ok_or_else(|| malformed("a message without text"))?;
             EventKind::Message { id: MessageId(wire.i.unwrap_or_default()), text: text.to_owned() }
@@ -176,11 +180,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn every_event_comes_back(text in ".*", name in proptest::option::of("[a-zé]{1,32}"), session: u128, kind in 0..9, id: u32) {
+        fn every_event_comes_back(text in ".*", name in proptest::option::of("[a-zé]{1,32}"), session: u128, kind in 0..11, id: u32) {
             let room = RoomId::parse("red room").unwrap();
             let kind = match kind {
                 0 => EventKind::Joined,
                 1 => EventKind::Left,
+                8 => EventKind::Came,
+                9 => EventKind::Went,
                 2 => EventKind::Created { room },
                 3 => EventKind::Destroyed { room },
                 4 => EventKind::Removed { who: Actor { session: SessionId::from_u128(session / 2), nickname: None } },

@@ -117,7 +117,7 @@ pub trait Presence: Send + Sync {
     async fn holder(&self, nickname: &Nickname) -> Result<Option<Holder>, BackendError>;
 
     /// Makes a session a member and announces it, if the room lets it in. The session of an account that is a member anyway
-    /// comes and goes unannounced, and is let in.
+    /// is let in and not counted; its coming and going are announced as such.
     async fn enter(&self, room: &RoomId, who: &Actor, entry: &Entry) -> Result<Result<Entered, Denial>, BackendError>;
 
     /// Ends a membership and announces it; `None` when there was none. A guest's wish to be let in ends, too.

@@ -19,6 +19,10 @@ pub struct RoomNews {
 pub enum EventKind {
     Joined,
     Left,
+    /// A session of an account that is a member anyway is there from now on.
+    Came,
+    /// And is no longer.
+    Went,
     Message {
         id: MessageId,
         text: String,

@@ -61,7 +61,7 @@ impl LocalMember {
         let actor = &envelope.event.actor;
         let own = actor.session == self.session;
         match &envelope.event.kind {
-            EventKind::Left => !own || self.sees_own_leaving,
+            EventKind::Left | EventKind::Went => !own || self.sees_own_leaving,
             EventKind::Message { .. } => self.sees_own_messages || !(own || self.is_of_account(actor)),
             _ => true,
         }
@@ -375,7 +375,9 @@ impl Hub {
         for (session, entry) in &mut state.members {
             let own = *session == actor;
             match &mut entry.phase {
-                Phase::Joining if own && *kind == EventKind::Joined => entry.phase = Phase::Active,
+                Phase::Joining if own && matches!(kind, EventKind::Joined | EventKind::Came) => {
+                    entry.phase = Phase::Active;
+                }
                 Phase::Joining => continue,
                 Phase::Active | Phase::Waiting(_) => {}
                 Phase::Leaving { last, .. } => {
@@ -514,7 +516,8 @@ fn reached(delivered: Position, wanted: Position) -> bool {
 
 /// Whether an event is one that members cause by their own requests in the room, and wait to see.
 fn is_of_member(kind: &EventKind) -> bool {
-    matches!(kind, EventKind::Joined | EventKind::Left | EventKind::Message { .. })
+    use EventKind::{Came, Joined, Left, Message, Went};
+    matches!(kind, Joined | Came | Left | Went | Message { .. })
 }
 
 fn past(last: Position, position: Position) -> bool {

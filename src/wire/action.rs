@@ -113,7 +113,7 @@ impl Dialect for Action {
         }
     }
 
-    fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
+    fn tell(&self, _: EventForm, notice: &Notice) -> Option<Vec<u8>> {
         match notice {
             Notice::Farewell { reason, .. } => {
                 let message = reason.notice()?;
@@ -128,7 +128,7 @@ impl Dialect for Action {
                     text: &message.text,
                 }))
             }
-            Notice::Mail(mail) => mail.as_private().and_then(|private| self.tell(form, &private)),
+            Notice::Mail(mail) => mail.as_private().and_then(|private| self.tell(self.form(), &private)),
             // Only the extended mode has words for these.
             _ => None,
         }

@@ -124,7 +124,7 @@ impl Dialect for Pychat {
         event.iter().map(|Described { r#type, body, from }| json(&RoomEvent { body, r#type, from })).collect()
     }
 
-    fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
+    fn tell(&self, _: EventForm, notice: &Notice) -> Option<Vec<u8>> {
         match notice {
             Notice::Farewell { reason, .. } => reason.notice().map(error),
             // As if it had left: the dialect has no other word for being out.
@@ -136,7 +136,7 @@ impl Dialect for Pychat {
                 let from = &message.from.identifier();
                 Some(json(&PrivateMessage { r#type: "privateMessage", body: &message.text, from }))
             }
-            Notice::Mail(mail) => mail.as_private().and_then(|private| self.tell(form, &private)),
+            Notice::Mail(mail) => mail.as_private().and_then(|private| self.tell(self.form(), &private)),
             Notice::Closing(_)
             | Notice::MailWaiting
             | Notice::News { .. }
@@ -165,10 +165,10 @@ struct Described<'a> {
 fn described(envelope: &Envelope) -> Option<Described<'_>> {
     let from = envelope.event.actor.shown_name();
     match &envelope.event.kind {
-        EventKind::Joined => {
+        EventKind::Joined | EventKind::Came => {
             Some(Described { r#type: "userJoined", body: format!("User {from} has joined the room").into(), from })
         }
-        EventKind::Left => Some(Described { r#type: "userLeft", body: has_left(from).into(), from }),
+        EventKind::Left | EventKind::Went => Some(Described { r#type: "userLeft", body: has_left(from).into(), from }),
         EventKind::Message { text, .. } => Some(Described { r#type: "message", body: text.into(), from }),
         EventKind::Removed { who } => {
             let from = who.shown_name();

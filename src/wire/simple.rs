@@ -190,8 +190,8 @@ fn event(extended: bool, room: &str, envelope: &Envelope) -> Option<Vec<u8>> {
         json(&ParticipantEvent { r#type: "event", emitter: "participant", identifier, event, target })
     };
     match &envelope.event.kind {
-        EventKind::Joined => Some(participant("join")),
-        EventKind::Left => Some(participant("left")),
+        EventKind::Joined | EventKind::Came => Some(participant("join")),
+        EventKind::Left | EventKind::Went => Some(participant("left")),
         EventKind::Message { text, .. } => {
             let target = &format!("#{room}");
             let place = extended.then(|| Place::of(envelope));

@@ -80,6 +80,7 @@ macro_rules! lasting_clauses {
 }
 
 mod accounts;
+mod applicants;
 mod attempts;
 mod census;
 mod claims;
@@ -95,6 +96,7 @@ mod roles;
 mod rooms;
 mod search;
 mod single;
+mod sweeps;
 mod users;
 
 use std::sync::Arc;

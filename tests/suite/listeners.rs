@@ -1,10 +1,10 @@
 //! Every door of a node: the originals' ports and paths, the common port, detection, the page, the probes.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::support::client::Client;
-use crate::support::dialect::Dialect::{self, Action, Pychat, Simple};
+use crate::support::dialect::Dialect::{self, Action, Pychat, Scrp, Simple};
 use crate::support::dialect::Transport;
 use crate::support::http;
 use crate::support::node::{Node, Plan};
@@ -56,6 +56,29 @@ async fn every_door_leads_to_the_same_rooms() {
         for guest in &mut guests {
             guest.expect_message(&format!("guest{speaker}"), "hello").await;
         }
+    }
+}
+
+/// Each door of `scrp`, and lines on a detecting listener, where the first one tells it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_door_of_scrp_is_open() {
+    let node = Plan::embedded().start();
+    let over_tcp = async |listener: &str, framed_as| {
+        let stream = TcpStream::connect(node.address(listener)).await.expect("the listener accepts");
+        Client::over_tcp(stream, framed_as)
+    };
+    let clients = [
+        websocket(&node, "http", "/chat/scrp", Scrp).await.expect("the upgrade succeeds"),
+        websocket(&node, "http", "/chat", Scrp).await.expect("the upgrade succeeds"),
+        over_tcp("scrp", Scrp).await,
+        over_tcp("detect_tcp", Scrp).await,
+        // Its messages are framed in `action` as those of `scrp` are in lines.
+        over_tcp("detect_tcp", Action).await,
+    ];
+    for mut client in clients {
+        client.send(r#"{"req_id":7,"method":"GET_TIME"}"#).await;
+        let answer: Value = serde_json::from_str(&client.frame().await).unwrap();
+        assert_eq!((&answer["resp_id"], &answer["err"]), (&json!(7), &json!(900)), "{answer}");
     }
 }
 

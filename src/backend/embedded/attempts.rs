@@ -85,7 +85,7 @@ impl Attempts for Embedded {
 
     async fn succeeded(&self, key: &str) -> Result<(), BackendError> {
         let key = key.to_owned();
-        self.ask(move |state, _| Ok(drop(state.tries.take(&key)))).await
+        self.ask(move |state, _| Ok(state.tries.take(&key))).await.map(|_| ())
     }
 }
 

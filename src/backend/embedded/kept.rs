@@ -106,10 +106,12 @@ impl Kept {
         self.admitted.contains(&key) || self.applicants.contains_key(&key)
     }
 
-    /// An account is gone: whoever bears its name next has nothing of it. `true` if there was anything.
-    pub fn forget_account(&mut self, account: &Nickname) -> bool {
+    /// An account is gone: whoever bears its name next has nothing of it.
+    pub fn forget_account(&mut self, account: &Nickname) {
         let key = PersonKey::Account(account.clone());
-        self.admins.remove(account) | self.admitted.remove(&key) | self.applicants.remove(&key).is_some()
+        self.admins.remove(account);
+        self.admitted.remove(&key);
+        self.applicants.remove(&key);
     }
 
     pub fn knows_account(&self, account: &Nickname) -> bool {
@@ -193,16 +195,8 @@ impl Kept {
         record.description = change.description.unwrap_or_else(|| std::mem::take(&mut record.description));
     }
 
-    pub fn decide(&mut self, by: &Nickname, who: &Asker, approve: bool) -> Decided {
-        if !self.is_run_by(by) {
-            return Err(RoomFault::Forbidden);
-        }
-        let key = match who {
-            Asker::Named(Addressee::Session(session)) => Some(PersonKey::Guest(*session)),
-            Asker::Named(Addressee::Nickname(name)) => self.applicant(|asking| asking.identifier == name.as_str()),
-            Asker::Request(request) => self.applicant(|asking| asking.request == *request),
-        };
-        let found = key.and_then(|key| self.applicants.remove_entry(&key));
+    pub fn decide(&mut self, who: &Asker, approve: bool) -> Decided {
+        let found = self.key_of(who).and_then(|key| self.applicants.remove_entry(&key));
         let (key, asking) = found.ok_or(RoomFault::NoApplicant)?;
         if approve {
             self.admitted.insert(key.clone());
@@ -210,12 +204,27 @@ impl Kept {
         Ok(asking.of(&key))
     }
 
+    /// Who is meant, if they wait.
+    pub fn asking(&self, who: &Asker) -> Option<Applicant> {
+        let key = self.key_of(who)?;
+        Some(self.applicants.get(&key)?.of(&key))
+    }
+
+    fn key_of(&self, who: &Asker) -> Option<PersonKey> {
+        match who {
+            Asker::Named(Addressee::Session(session)) => Some(PersonKey::Guest(*session)),
+            Asker::Named(Addressee::Nickname(name)) => self.applicant(|asking| asking.identifier == name.as_str()),
+            Asker::Request(request) => self.applicant(|asking| asking.request == *request),
+        }
+    }
+
     fn applicant(&self, is_meant: impl Fn(&Asking) -> bool) -> Option<PersonKey> {
         self.applicants.iter().find(|(_, asking)| is_meant(asking)).map(|(key, _)| key.clone())
     }
 
-    pub fn withdraw(&mut self, account: Nickname) -> Result<(), RoomFault> {
-        self.applicants.remove(&PersonKey::Account(account)).map(drop).ok_or(RoomFault::NoApplicant)
+    /// An account no longer wants to be let in, or need not ask.
+    pub fn withdraw(&mut self, account: &Nickname) {
+        self.applicants.remove(&PersonKey::Account(account.clone()));
     }
 
     /// Whether that changed anything. An owner is more than an admin already.

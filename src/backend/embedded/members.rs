@@ -57,7 +57,7 @@ impl State {
         }
         if !is_member {
             // It may have asked before the room was opened to everybody.
-            let _ = self.change_kept(id, work, |kept| kept.withdraw(account.clone()))?;
+            self.amend_kept(id, work, |kept| kept.withdraw(&account))?;
             self.append(id, Event::new(who, EventKind::Joined), work)?;
             self.put_on_roll(id, account, work)?;
         }
@@ -84,7 +84,7 @@ impl State {
         };
         if !room.roll.contains(&account) {
             if deleted {
-                let _ = self.change_kept(id, work, |kept| Ok(kept.forget_account(&account)))?;
+                self.amend_kept(id, work, |kept| kept.forget_account(&account))?;
             }
             return Ok(Err(RoomFault::NotMember));
         }
@@ -98,16 +98,13 @@ impl State {
                 return Ok(Ok(Resigned::Destroyed));
             }
             Some(heir) if owns => {
-                let inherited = self.change_kept(id, work, |kept| Ok(kept.inherit(&heir)))?;
-                if inherited.is_ok() {
-                    self.append(id, Event::new(who.clone(), EventKind::Handed { to: heir.clone() }), work)?;
-                }
+                self.amend_kept(id, work, |kept| kept.inherit(&heir))?;
+                self.append(id, Event::new(who.clone(), EventKind::Handed { to: heir.clone() }), work)?;
                 Resigned::Handed { to: heir }
             }
             _ => Resigned::Left,
         };
-        // A room that nobody keeps has nothing to note.
-        let _ = self.change_kept(id, work, |kept| Ok(kept.resign(&account, deleted)))?;
+        self.amend_kept(id, work, |kept| kept.resign(&account, deleted))?;
         self.take_off_roll(id, &account, work)?;
         self.append(id, Event::new(who, EventKind::Left), work)?;
         Ok(Ok(resigned))
@@ -139,13 +136,13 @@ impl State {
         if !by.nickname.as_ref().is_some_and(may) {
             return Ok(Err(RoomFault::Forbidden));
         }
-        let changed = self.change_kept(id, work, |kept| Ok(kept.put_out(&who)))?;
+        self.amend_kept(id, work, |kept| kept.put_out(&who))?;
         if let Some(account) = enrolled {
             self.take_off_roll(id, &account, work)?;
         }
         self.let_out(id, who.session, work);
         self.append(id, Event::new(by, EventKind::Removed { who }), work)?;
-        Ok(changed)
+        Ok(Ok(()))
     }
 
     fn hand_over(

@@ -7,12 +7,23 @@ use super::super::{BackendError, Delivery, Heard, Post, Proclamation};
 use super::Embedded;
 use crate::chat::{Notice, SessionId};
 
+impl Embedded {
+    /// Has the node hear something after all that was asked before it.
+    pub(super) async fn tell(&self, heard: Heard) -> Result<(), BackendError> {
+        self.ask(move |_, work| {
+            work.tell(heard);
+            Ok(())
+        })
+        .await
+    }
+}
+
 #[async_trait]
 impl Post for Embedded {
     async fn deliver(&self, to: SessionId, notice: &Notice) -> Result<Delivery, BackendError> {
         let (delivered, receipt) = oneshot::channel();
         let heard = Heard::Notice { session: to, notice: notice.clone(), delivered };
-        self.ask(move |_, work| Ok(work.tell(heard))).await?;
+        self.tell(heard).await?;
         match receipt.await {
             Ok(true) => Ok(Delivery::Done),
             Ok(false) => Ok(Delivery::NoSession),
@@ -22,6 +33,6 @@ impl Post for Embedded {
 
     async fn proclaim(&self, proclamation: &Proclamation) -> Result<(), BackendError> {
         let heard = Heard::Proclamation(proclamation.clone());
-        self.ask(move |_, work| Ok(work.tell(heard))).await
+        self.tell(heard).await
     }
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::super::{BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Ticket};
 use super::Embedded;
+use super::room::Room;
 use super::state::{State, Work};
 use crate::chat::{Actor, Event, EventKind, Identity, Nickname, Position, RoomId, SessionId};
 
@@ -76,9 +77,10 @@ impl State {
             Entry::Restore { account, .. } => account.as_ref(),
         };
         let room = self.rooms.get(id);
-        let repeated = room.is_some_and(|room| room.members.contains_key(&who.session));
-        // Its account is in already, so it is one more way to it, and nobody who comes.
+        // Its account is in already, so it is one more way to it, and nobody to be counted.
         let visits = room.is_some_and(|room| account.is_some_and(|account| room.roll.contains(account)));
+        let is_in = |room: &Room| room.members.contains_key(&who.session) || room.visitors.contains(&who.session);
+        let repeated = room.is_some_and(is_in);
         if let Entry::Join(ticket) = entry
             && !repeated
             && !visits
@@ -87,13 +89,16 @@ impl State {
             return Ok(Err(denial));
         }
         // Nothing is ever lost in this process, so a restored member is one that was there all the time.
-        let silent = repeated || visits || matches!(entry, Entry::Restore { .. });
+        let silent = repeated || matches!(entry, Entry::Restore { .. });
+        let kind = if visits { EventKind::Came } else { EventKind::Joined };
         let position = match self.rooms.get(id) {
             Some(room) if silent => room.position(),
-            _ => self.append(id, Event::new(who.clone(), EventKind::Joined), work)?,
+            _ => self.append(id, Event::new(who.clone(), kind), work)?,
         };
-        if !repeated && !visits {
-            self.let_in(id, who, work);
+        match (repeated, visits) {
+            (true, _) => {}
+            (false, true) => self.let_visit(id, who.session, work),
+            (false, false) => self.let_in(id, who, work),
         }
         let members = self.rooms.get(id).map_or(0, |room| room.count());
         Ok(Ok(Entered { position, members, repeated: silent }))
@@ -106,6 +111,25 @@ impl State {
         work.or_else_in(id, move |room| {
             room.members.remove(&who.session);
         });
+    }
+
+    fn let_visit(&mut self, id: &RoomId, session: SessionId, work: &mut Work) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        room.visitors.insert(session);
+        work.or_else_in(id, move |room| {
+            room.visitors.remove(&session);
+        });
+    }
+
+    /// Ends a session's visit; whether it was on one.
+    fn end_visit(&mut self, id: &RoomId, session: SessionId, work: &mut Work) -> bool {
+        let visited = self.rooms.get_mut(id).is_some_and(|room| room.visitors.remove(&session));
+        if visited {
+            work.or_else_in(id, move |room| {
+                room.visitors.insert(session);
+            });
+        }
+        visited
     }
 
     /// Ends a session's membership; whether it had one.
@@ -148,10 +172,14 @@ impl State {
             Arc::make_mut(&mut kept).forget_guest(who.session);
             self.keep_if_changed(id, kept, work)?;
         }
-        if !self.let_out(id, who.session, work) {
+        let is_enrolled = |room: &Room| who.nickname.as_ref().is_some_and(|account| room.roll.contains(account));
+        let is_enrolled = self.rooms.get(id).is_some_and(is_enrolled);
+        let (was_in, visited) = (self.let_out(id, who.session, work), self.end_visit(id, who.session, work));
+        if !was_in && !(visited && is_enrolled) {
             return Ok(None);
         }
-        self.append(id, Event::new(who, EventKind::Left), work).map(Some)
+        let kind = if is_enrolled { EventKind::Went } else { EventKind::Left };
+        self.append(id, Event::new(who, kind), work).map(Some)
     }
 }
 

@@ -11,6 +11,8 @@ pub struct Room {
     pub row: RoomRow,
     /// Sessions that are members, with the names that they came with. Accounts that are members for good are not here.
     pub members: BTreeMap<SessionId, Option<Nickname>>,
+    /// Sessions of accounts that are members for good.
+    pub visitors: BTreeSet<SessionId>,
     pub roll: Roll,
     /// Shared with how it was before the batch, and copied only when it changes.
     pub kept: Option<Arc<Kept>>,
@@ -18,7 +20,7 @@ pub struct Room {
 
 impl Room {
     pub fn new(row: RoomRow) -> Self {
-        Self { row, members: BTreeMap::new(), roll: Roll::default(), kept: None }
+        Self { row, members: BTreeMap::new(), visitors: BTreeSet::new(), roll: Roll::default(), kept: None }
     }
 
     /// Whether anybody is in it or keeps it.

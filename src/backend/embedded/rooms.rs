@@ -11,7 +11,9 @@ use super::kept::Kept;
 use super::search::Kind;
 use super::state::{State, Work};
 use super::store::Mark;
-use crate::chat::{Actor, Event, EventKind, Nickname, PersonKey, RoomId, RoomNews, RoomRecord, RoomSummary, RoomView};
+use crate::chat::{
+    Actor, Applicant, Event, EventKind, Nickname, PersonKey, Role, RoomId, RoomNews, RoomRecord, RoomSummary, RoomView,
+};
 
 impl State {
     fn create(&mut self, id: &RoomId, record: RoomRecord, work: &mut Work) -> Result<Creation, BackendError> {
@@ -68,7 +70,8 @@ impl State {
         if let Some(room) = self.rooms.get_mut(id) {
             let known_as = room.kept.take().map(|kept| kept.nickname().to_owned());
             let sessions = std::mem::take(&mut room.members);
-            work.or_else_in(id, |room| room.members = sessions);
+            let visitors = std::mem::take(&mut room.visitors);
+            work.or_else_in(id, |room| (room.members, room.visitors) = (sessions, visitors));
             self.index_again(Kind::Room, id.as_str(), known_as.as_deref(), None, work);
         }
         self.append(id, Event::new(by, EventKind::Destroyed { room: id.clone() }), work)?;
@@ -105,7 +108,13 @@ impl State {
         approve: bool,
         work: &mut Work,
     ) -> Result<Decided, BackendError> {
-        let decided = self.change_kept(id, work, |kept| kept.decide(by, who, approve))?;
+        let has_place = !approve || self.asker_has_place(id, who, work)?;
+        let decided = self.change_kept(id, work, |kept| {
+            if !kept.is_run_by(by) {
+                return Err(RoomFault::Forbidden);
+            }
+            if has_place { kept.decide(who, approve) } else { Err(RoomFault::TooMany) }
+        })?;
         if let Ok(applicant) = &decided
             && let PersonKey::Account(account) = &applicant.key
             && approve
@@ -116,6 +125,17 @@ impl State {
             self.put_on_roll(id, account.clone(), work)?;
         }
         Ok(decided)
+    }
+
+    /// Whether whoever asked has place for one more room, if they need it.
+    fn asker_has_place(&self, id: &RoomId, who: &Asker, work: &mut Work) -> Result<bool, BackendError> {
+        let kept = self.rooms.get(id).and_then(|room| room.kept.as_ref());
+        match kept.and_then(|kept| kept.asking(who)) {
+            Some(Applicant { key: PersonKey::Account(account), enrols: true, .. }) => {
+                self.has_place(id, &account, work)
+            }
+            _ => Ok(true),
+        }
     }
 
     fn appoint(
@@ -129,7 +149,7 @@ impl State {
         let Appointment { admin, of_members } = appointment;
         let is_member = self.is_on_roll(id, &account);
         let changed = self.change_kept(id, work, |kept| {
-            let is_meant = if admin { is_member } else { kept.role(&account) == crate::chat::Role::Admin };
+            let is_meant = if admin { is_member } else { kept.role(&account) == Role::Admin };
             if of_members && !is_meant {
                 return Err(RoomFault::NotMember);
             }
@@ -144,7 +164,19 @@ impl State {
         Ok(changed.map(drop))
     }
 
-    /// Changes what is known of a kept room.
+    /// Changes what is known of a room, if it is kept.
+    pub fn amend_kept(
+        &mut self,
+        id: &RoomId,
+        work: &mut Work,
+        amend: impl FnOnce(&mut Kept),
+    ) -> Result<(), BackendError> {
+        let Some(mut kept) = self.rooms.get(id).and_then(|room| room.kept.clone()) else { return Ok(()) };
+        amend(Arc::make_mut(&mut kept));
+        self.keep_if_changed(id, kept, work)
+    }
+
+    /// The same where it may be refused.
     pub fn change_kept<T>(
         &mut self,
         id: &RoomId,
@@ -230,7 +262,7 @@ impl Rooms for Embedded {
 
     async fn withdraw(&self, room: &RoomId, account: &Nickname) -> Result<(), BackendError> {
         let (room, account) = (room.clone(), account.clone());
-        self.ask(move |state, work| state.change_kept(&room, work, |kept| kept.withdraw(account))).await.map(drop)
+        self.ask(move |state, work| state.amend_kept(&room, work, |kept| kept.withdraw(&account))).await
     }
 
     async fn appoint(

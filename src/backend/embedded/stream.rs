@@ -178,7 +178,7 @@ impl Broker for Embedded {
 
     async fn barrier(&self) -> Result<(), BackendError> {
         let (reached, waiting) = oneshot::channel();
-        self.ask(move |_, work| Ok(work.tell(Heard::Barrier(reached)))).await?;
+        self.tell(Heard::Barrier(reached)).await?;
         waiting.await.map_err(|_| BackendError::Failed("the dispatcher has stopped".into()))
     }
 

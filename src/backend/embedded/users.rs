@@ -1,11 +1,10 @@
 //! Accounts with a password of their own: who they are and how they present themselves.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use super::super::{BackendError, Users};
 use super::Embedded;
+use super::room::Room;
 use super::search::Kind;
 use super::state::{State, Work};
 use crate::chat::{Actor, Nickname, RoomId, User, UserChange};
@@ -65,13 +64,10 @@ impl State {
             let _ = self.resign(&room, Actor::account(account.clone()), true, work)?;
             self.batch(work)?.forget_enrolment(account, &room)?;
         }
-        let ids: Vec<RoomId> = self.kept.iter().cloned().collect();
+        let knows = |room: &Room| room.kept.as_ref().is_some_and(|kept| kept.knows_account(account));
+        let ids: Vec<RoomId> = self.rooms.iter().filter(|(_, room)| knows(room)).map(|(id, _)| id.clone()).collect();
         for id in ids {
-            let kept = self.rooms.get(&id).and_then(|room| room.kept.as_ref());
-            let Some(kept) = kept.filter(|kept| kept.knows_account(account)) else { continue };
-            let mut kept = kept.clone();
-            Arc::make_mut(&mut kept).forget_account(account);
-            self.keep_if_changed(&id, kept, work)?;
+            self.amend_kept(&id, work, |kept| kept.forget_account(account))?;
         }
         Ok(())
     }

@@ -246,6 +246,7 @@ impl Redis {
         let mut call = self.membership_call(&self.scripts.leave, room, &event);
         call.arg(member_key(who.session)).arg(self.settings.history_age.as_millis() as u64).arg(lease);
         call.arg(who.nickname.as_ref().map_or("", Nickname::as_str));
+        call.arg(encode_event(&Event::new(who.clone(), EventKind::Went)));
         let place: Vec<u64> = self.timed(call.invoke_async(connection)).await?;
         Ok(read_position(&place))
     }

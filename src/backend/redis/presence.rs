@@ -8,6 +8,7 @@ use redis::aio::MultiplexedConnection;
 
 use super::super::{
     APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept,
+    encode_event,
 };
 use super::Redis;
 use super::applicants::{member_key, person_key};
@@ -168,16 +169,17 @@ impl Redis {
         let nickname = who.nickname.as_ref().map_or("", Nickname::as_str);
         let mut call = self.membership_call(&self.scripts.enter, room, &event);
         call.arg(member_key(who.session)).arg(format!("{lease} {nickname}"));
+        let came = encode_event(&Event::new(who.clone(), EventKind::Came));
         match entry {
             Entry::Join(ticket) => {
                 let key = ticket.account.clone().map_or(PersonKey::Guest(who.session), PersonKey::Account);
-                call.arg("join").arg("").arg(ticket.account.as_ref().map_or("", Nickname::as_str));
+                call.arg("join").arg("").arg(ticket.account.as_ref().map_or("", Nickname::as_str)).arg(came);
                 call.arg(u8::from(ticket.must_exist)).arg(ticket.proof.as_deref().unwrap_or_default());
                 call.arg(person_key(&key)).arg(who.identifier()).arg(APPLICANTS_MAX).arg(ticket.request.0);
             }
             Entry::Restore { known, account } => {
                 call.arg("restore").arg(known.map_or_else(String::new, |epoch| epoch.value().to_string()));
-                call.arg(account.as_ref().map_or("", Nickname::as_str));
+                call.arg(account.as_ref().map_or("", Nickname::as_str)).arg(came);
             }
         }
         let answer: Vec<String> = self.timed(call.invoke_async(connection)).await?;

@@ -17,8 +17,8 @@ use crate::chat::{Nickname, RoomId};
 
 /// Between a word and whose it is: no name holds it.
 const SEPARATOR: char = '\0';
-/// Entries of the index read at once.
-const ENTRIES_AT_ONCE: usize = 100;
+/// Entries of the index read at once, at most.
+const ENTRIES_AT_ONCE: usize = 200;
 
 /// How an index has it that something is found by a word.
 pub(super) fn entry(word: &str, id: &str) -> String {
@@ -109,8 +109,11 @@ impl Redis {
         let mut walk = Walk::new(query, after);
         let mut found: Vec<(String, String)> = Vec::new();
         let mut budget = 10 * limit + 100;
+        // One more than is asked for tells whether there is more. Where few of them are hits, larger steps are taken.
+        let mut step = limit + 1;
         while let Some(range) = walk.ranges.front().cloned() {
-            let count = ENTRIES_AT_ONCE.min(budget);
+            let count = step.min(ENTRIES_AT_ONCE).min(budget);
+            step *= 2;
             let entries = self.entries(subject, &range, walk.after.as_deref(), count, &mut connection).await?;
             budget -= entries.len();
             for (entry, id) in self.hits(subject, &walk, query, &entries, &mut connection).await? {

@@ -93,6 +93,8 @@ pub fn event(room: &str, envelope: &Envelope) -> Vec<Vec<u8>> {
         EventKind::Handed { to } => Message { user_id: Some(to.as_str()), ..push("ROOM_OWNER_CHANGED") },
         EventKind::Changed(news) => return changes(news, push),
         EventKind::Destroyed { room: destroyed } if destroyed.as_str() == room => push("ROOM_REMOVED"),
+        // A member is one whether it is there or not.
+        EventKind::Came | EventKind::Went => return Vec::new(),
         // Of the lobby, in which this dialect is not.
         EventKind::Destroyed { .. } | EventKind::Created { .. } => return Vec::new(),
     };
@@ -108,7 +110,7 @@ fn changes<'a>(news: &'a RoomNews, push: impl Fn(&'static str) -> Message<'a>) -
         nickname.as_deref().map(|text| Message { room_nickname: Some(text), ..push("ROOM_NICKNAME_CHANGED") });
     let description =
         description.as_deref().map(|text| Message { room_description: Some(text), ..push("ROOM_DESCRIPTION_CHANGED") });
-    [access, nickname, description].iter().flatten().map(|message| json(message)).collect()
+    [access, nickname, description].iter().flatten().map(json).collect()
 }
 
 /// What one session is told.

@@ -6,19 +6,19 @@ use crosstalk::chat::{AccessType, RoomRecord};
 use super::*;
 
 /// What Redis does with the lease of a node that stopped renewing it, without the waiting.
-fn expire(server: &Server, lease: &str) {
+pub(super) fn expire(server: &Server, lease: &str) {
     assert_eq!(server.number(&["DEL", &format!("t:node:{{{lease}}}")]), 1);
 }
 
 /// The lease of the only node there is.
-fn only_lease(server: &Server) -> String {
+pub(super) fn only_lease(server: &Server) -> String {
     let leases = server.list(&["SMEMBERS", "t:nodes"]);
     assert_eq!(leases.len(), 1, "{leases:?}");
     leases.concat()
 }
 
 /// Lets a whole lease pass in a node's eyes, after which it dares to call others dead; it keeps its own.
-async fn outlast_a_lease(node: &Node) {
+pub(super) async fn outlast_a_lease(node: &Node) {
     node.clock.advance(DEADLINE.as_millis() as u64);
     assert_eq!(node.backend.presence.renew().await, Ok(Lease::Held));
 }

@@ -1,7 +1,7 @@
 //! Clauses about accounts as members of rooms for good, and about their sessions there.
 
-use crosstalk::backend::{Asker, Creation, Denial, RoomChange, RoomFault};
-use crosstalk::chat::{AccessType, Addressee, Applicant, Member, PersonKey, RequestId, RoomRecord};
+use crosstalk::backend::{Creation, Denial, RoomChange};
+use crosstalk::chat::{AccessType, Member, RequestId, RoomRecord};
 
 use super::*;
 
@@ -13,14 +13,7 @@ clauses! {
     a_room_is_there_while_an_account_is_a_member
     a_password_is_asked_of_who_enrols
     a_member_is_asked_for_the_password_before_it_is_repeated
-    who_wants_to_enrol_in_a_permission_room_waits
-    a_member_of_a_permission_room_is_repeated
-    an_applicant_who_enrols_is_a_member_by_the_approval
-    an_applicant_who_does_not_enrol_is_let_in_only
-    who_asks_again_to_enrol_keeps_its_request
-    an_accounts_wish_is_withdrawn
-    a_request_that_nobody_made_is_not_decided
-    an_enrolled_accounts_session_comes_and_goes_silently
+    an_enrolled_accounts_session_comes_and_goes_uncounted
     an_enrolled_accounts_session_passes_every_door
     an_enrolled_accounts_session_publishes_without_having_joined
     an_enrolled_accounts_session_is_restored_silently
@@ -93,28 +86,7 @@ impl Node {
         names(self.roll_page(room, 0, 1_000).await.expect("the room exists"))
     }
 
-    async fn waiting(&self, room: &RoomId) -> Vec<Applicant> {
-        self.backend.rooms.view(room).await.unwrap().expect("the room is kept").applicants
-    }
-
-    async fn decide_request(
-        &self,
-        room: &RoomId,
-        by: &str,
-        request: u32,
-        approve: bool,
-    ) -> Result<Applicant, RoomFault> {
-        let who = Asker::Request(RequestId(request));
-        self.backend.rooms.decide(room, &nickname(by), &who, approve).await.unwrap()
-    }
-
-    /// Decides as olga about somebody who asked.
-    pub(super) async fn decide_named(&self, room: &RoomId, name: &str, approve: bool) -> Applicant {
-        let who = Asker::Named(Addressee::Nickname(nickname(name)));
-        self.backend.rooms.decide(room, &nickname("olga"), &who, approve).await.unwrap().expect("it asked")
-    }
-
-    async fn open_to(&self, room: &RoomId, access: AccessType) {
+    pub(super) async fn open_to(&self, room: &RoomId, access: AccessType) {
         let password_hash = (access == AccessType::Password).then(|| "$hash".to_owned());
         let change = RoomChange { access: Some((access, password_hash)), ..RoomChange::default() };
         self.backend.rooms.change(room, &account("olga"), &change).await.unwrap().unwrap();
@@ -226,126 +198,31 @@ async fn a_member_is_asked_for_the_password_before_it_is_repeated(node: Node) {
     assert_eq!(node.count(&red).await, 3);
 }
 
-async fn who_wants_to_enrol_in_a_permission_room_waits(node: Node) {
-    let red = room("red");
-    node.create(&red, &olgas(AccessType::Permission)).await;
-    let told =
-        |runners: &[&str]| Err(Denial::Permission { runners: runners.iter().map(|name| nickname(name)).collect() });
-    assert_eq!(node.enrol_with(&red, "mia", &asking("mia", 70)).await, told(&["olga"]));
-    assert_eq!(node.enrol_with(&red, "mia", &asking("mia", 71)).await, told(&[]), "olga was told");
-    let waiting = node.waiting(&red).await;
-    assert_eq!(waiting.len(), 1);
-    assert!(waiting[0].asked_s > 0);
-    let Applicant { key, identifier, request, enrols, .. } = &waiting[0];
-    assert_eq!((key, identifier.as_str()), (&PersonKey::Account(nickname("mia")), "mia"));
-    assert_eq!((request, enrols), (&RequestId(70), &true));
-    let guest = Ticket { request: RequestId(80), ..Ticket::default() };
-    assert_eq!(node.knock(&red, &actor(2, "gus"), &guest).await, told(&["olga"]));
-    let waiting = node.waiting(&red).await;
-    let gus = waiting.iter().find(|applicant| applicant.identifier == "gus").expect("gus waits");
-    assert_eq!((gus.request, gus.enrols), (RequestId(80), false));
-    assert_eq!((node.count(&red).await, node.told_in(&red).await), (1, vec![]));
-}
-
-async fn a_member_of_a_permission_room_is_repeated(node: Node) {
-    let red = room("red");
-    node.room_of(&red, &["mia"]).await;
-    node.open_to(&red, AccessType::Permission).await;
-    assert!(node.enrol(&red, "mia").await.unwrap().repeated);
-    assert_eq!(node.waiting(&red).await, []);
-}
-
-async fn an_applicant_who_enrols_is_a_member_by_the_approval(mut node: Node) {
-    let red = room("red");
-    node.create(&red, &olgas(AccessType::Permission)).await;
-    node.subscribe(&red).await;
-    for (name, request) in [("mia", 70), ("noa", 71)] {
-        node.enrol_with(&red, name, &asking(name, request)).await.unwrap_err();
-    }
-    assert_eq!(node.decide_request(&red, "eve", 70, true).await, Err(RoomFault::Forbidden));
-    let approved = node.decide_request(&red, "olga", 70, true).await.unwrap();
-    assert_eq!((approved.request, approved.enrols), (RequestId(70), true));
-    let heard = node.hears(&red).await;
-    assert_eq!((heard.event.actor.nickname, heard.event.kind), (Some(nickname("mia")), EventKind::Joined));
-    assert_eq!(node.roll(&red).await, ["olga Owner", "mia Member"]);
-    assert!(node.say_as(&red, "mia", "thanks").await.is_some());
-    assert!(node.enrol(&red, "mia").await.unwrap().repeated);
-    let rejected = node.decide_request(&red, "olga", 71, false).await.unwrap();
-    assert_eq!(rejected.key, PersonKey::Account(nickname("noa")));
-    assert_eq!((node.count(&red).await, node.waiting(&red).await), (2, vec![]));
-    let rooms = node.backend.members.enrolments(&nickname("mia")).await.unwrap();
-    assert!(rooms.len() == 1 && rooms[0].room == red && rooms[0].is_member, "{rooms:?}");
-    assert_eq!(node.say_as(&red, "noa", "and me?").await, None);
-}
-
-async fn an_applicant_who_does_not_enrol_is_let_in_only(node: Node) {
-    let red = room("red");
-    node.create(&red, &olgas(AccessType::Permission)).await;
-    node.knock(&red, &actor(3, "mia"), &asking("mia", 70)).await.unwrap_err();
-    let approved = node.decide_request(&red, "olga", 70, true).await.unwrap();
-    assert_eq!((approved.request, approved.enrols), (RequestId(70), false));
-    assert_eq!((node.roll(&red).await, node.told_in(&red).await), (vec!["olga Owner".into()], vec![]));
-    let entered = node.enter_as(&red, 4, "mia").await.unwrap();
-    assert_eq!((entered.members, entered.repeated), (2, false));
-    // And may enrol now.
-    assert!(!node.enrol(&red, "mia").await.unwrap().repeated);
-}
-
-async fn who_asks_again_to_enrol_keeps_its_request(node: Node) {
-    let red = room("red");
-    node.create(&red, &olgas(AccessType::Permission)).await;
-    node.knock(&red, &actor(3, "mia"), &asking("mia", 70)).await.unwrap_err();
-    assert_eq!(node.enrol_with(&red, "mia", &asking("mia", 71)).await, Err(Denial::Permission { runners: vec![] }));
-    let waiting = node.waiting(&red).await;
-    assert_eq!((waiting.len(), waiting[0].request, waiting[0].enrols), (1, RequestId(70), true));
-    node.knock(&red, &actor(3, "mia"), &asking("mia", 72)).await.unwrap_err();
-    assert!(node.waiting(&red).await[0].enrols, "it wants to, still");
-    assert_eq!(node.decide_request(&red, "olga", 71, true).await, Err(RoomFault::NoApplicant));
-    node.decide_request(&red, "olga", 70, true).await.unwrap();
-    assert_eq!(node.roll(&red).await, ["olga Owner", "mia Member"]);
-}
-
-async fn an_accounts_wish_is_withdrawn(node: Node) {
-    let red = room("red");
-    node.create(&red, &olgas(AccessType::Permission)).await;
-    for (name, request) in [("mia", 70), ("noa", 71)] {
-        node.enrol_with(&red, name, &asking(name, request)).await.unwrap_err();
-    }
-    for _ in 0..2 {
-        node.backend.rooms.withdraw(&red, &nickname("mia")).await.unwrap();
-    }
-    node.backend.rooms.withdraw(&room("nowhere"), &nickname("mia")).await.unwrap();
-    assert_eq!(node.waiting(&red).await.len(), 1);
-    assert_eq!(node.decide_request(&red, "olga", 70, true).await, Err(RoomFault::NoApplicant));
-    let again = node.enrol_with(&red, "mia", &asking("mia", 72)).await;
-    assert_eq!(again, Err(Denial::Permission { runners: vec![nickname("olga")] }), "it asks anew");
-}
-
-async fn a_request_that_nobody_made_is_not_decided(node: Node) {
-    let red = room("red");
-    assert_eq!(node.decide_request(&red, "olga", 70, true).await, Err(RoomFault::Unknown));
-    node.create(&red, &olgas(AccessType::Permission)).await;
-    node.enrol_with(&red, "mia", &asking("mia", 70)).await.unwrap_err();
-    assert_eq!(node.decide_request(&red, "olga", 7, true).await, Err(RoomFault::NoApplicant));
-    assert_eq!(node.waiting(&red).await.len(), 1);
-}
-
-async fn an_enrolled_accounts_session_comes_and_goes_silently(node: Node) {
+async fn an_enrolled_accounts_session_comes_and_goes_uncounted(node: Node) {
     let red = room("red");
     node.room_of(&red, &["mia"]).await;
     let before = node.told_in(&red).await;
     let entered = node.enter_as(&red, 3, "mia").await.unwrap();
-    assert_eq!((entered.position.offset, entered.members, entered.repeated), (1, 2, true), "it is counted already");
-    assert_eq!(node.enter_as(&red, 3, "mia").await, Ok(entered));
-    assert_eq!(node.enter_as(&red, 4, "mia").await, Ok(entered));
+    assert_eq!((entered.position.offset, entered.members, entered.repeated), (2, 2, false), "it is counted already");
+    assert_eq!(node.enter_as(&red, 3, "mia").await, Ok(Entered { repeated: true, ..entered }));
+    assert_eq!(node.enter_as(&red, 4, "mia").await.unwrap().position.offset, 3);
     let with_alice = node.enter_as(&red, 5, "alice").await.unwrap();
     assert_eq!((with_alice.members, with_alice.repeated), (3, false), "one that is not enrolled is counted");
     assert_eq!(node.roll(&red).await, ["olga Owner", "mia Member", "alice"]);
-    for session in [3, 4] {
-        assert_eq!(node.backend.presence.leave(&red, &actor(session, "mia")).await, Ok(None));
+    for (session, offset) in [(3, 5), (4, 6)] {
+        let left = node.backend.presence.leave(&red, &actor(session, "mia")).await.unwrap();
+        assert_eq!(left.map(|position| position.offset), Some(offset));
+        assert_eq!(node.backend.presence.leave(&red, &actor(session, "mia")).await, Ok(None), "once");
     }
     assert_eq!(node.count(&red).await, 3);
-    assert_eq!(node.told_in(&red).await, [before, vec![did("alice", EventKind::Joined)]].concat());
+    let told = [
+        did("mia", EventKind::Came),
+        did("mia", EventKind::Came),
+        did("alice", EventKind::Joined),
+        did("mia", EventKind::Went),
+        did("mia", EventKind::Went),
+    ];
+    assert_eq!(node.told_in(&red).await, [before, told.to_vec()].concat());
 }
 
 async fn an_enrolled_accounts_session_passes_every_door(node: Node) {
@@ -353,7 +230,7 @@ async fn an_enrolled_accounts_session_passes_every_door(node: Node) {
     node.room_of(&red, &["mia"]).await;
     for access in [AccessType::Password, AccessType::Permission] {
         node.open_to(&red, access).await;
-        assert!(node.enter_as(&red, 3, "mia").await.unwrap().repeated, "{access:?}");
+        assert_eq!(node.enter_as(&red, 3, "mia").await.unwrap().members, 2, "{access:?}");
         assert!(node.enter_as(&red, 4, "eve").await.is_err());
         assert!(node.knock(&red, &actor(5, "mia"), &Ticket::default()).await.is_err(), "the name alone is not enough");
         node.backend.presence.leave(&red, &actor(3, "mia")).await.unwrap();
@@ -384,9 +261,9 @@ async fn an_enrolled_accounts_session_is_restored_silently(node: Node) {
     for known in [None, Some(entered.position.epoch)] {
         let entry = Entry::Restore { known, account: Some(nickname("mia")) };
         let restored = node.backend.presence.enter(&red, &mia, &entry).await.unwrap();
-        assert_eq!(restored, Ok(entered), "{known:?}");
+        assert_eq!(restored, Ok(Entered { repeated: true, ..entered }), "{known:?}");
     }
-    assert_eq!(node.told_in(&red).await.len(), 1);
+    assert_eq!(node.told_in(&red).await.len(), 2, "nothing is said twice");
 }
 
 async fn the_roll_tells_members_in_the_order_in_which_they_came(node: Node) {

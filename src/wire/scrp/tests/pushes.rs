@@ -37,7 +37,7 @@ fn what_happens_in_a_room_is_pushed() {
     let handed = EventKind::Handed { to: name("eve") };
     assert_eq!(pushed(handed), [push("ROOM_OWNER_CHANGED", json!({"user_id": "eve"}))]);
     assert_eq!(pushed(EventKind::Destroyed { room: room("red") }), [push("ROOM_REMOVED", json!({}))]);
-    assert_eq!(pushed(EventKind::Destroyed { room: room("blue") }), [json!({}); 0]);
+    assert!(pushed(EventKind::Destroyed { room: room("blue") }).is_empty());
     let news =
         RoomNews { access: Some(AccessType::Password), nickname: Some("Red".into()), description: Some(String::new()) };
     let expected = [
