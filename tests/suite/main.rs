@@ -21,6 +21,7 @@ mod process;
 mod rooms;
 mod rubbish;
 mod scrp_framing;
+mod scrp_page;
 mod shutdown;
 mod slow_reader;
 mod support;
