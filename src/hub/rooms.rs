@@ -305,6 +305,7 @@ impl Hub {
             Step::Deliver => Delivered::To(self.fan_out(id, &mut state, envelope)),
             Step::Duplicate => {
                 self.metrics.duplicates_total.inc();
+                state.let_in_late(id, envelope);
                 Delivered::Ignored
             }
             Step::Missed => {
@@ -440,6 +441,19 @@ impl RoomState {
         let from = self.stream.delivered()?;
         self.catching_up = true;
         Some(from)
+    }
+
+    /// A join that another member here was told from the stream, before it was heard: the one who joins still waits for it.
+    fn let_in_late(&mut self, id: &RoomId, envelope: &Envelope) {
+        if envelope.event.kind != EventKind::Joined {
+            return;
+        }
+        let Some(entry) = self.members.get_mut(&envelope.event.actor.session) else { return };
+        if matches!(entry.phase, Phase::Joining) {
+            entry.phase = Phase::Active;
+            entry.member.tell(id, envelope);
+            entry.member.mailbox.own_passed();
+        }
     }
 
     /// After a hole nobody can wait for an event that may lie in it.

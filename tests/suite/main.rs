@@ -23,6 +23,7 @@ mod rooms;
 mod rubbish;
 mod scrp_broker_away;
 mod scrp_framing;
+mod scrp_page;
 mod server_info;
 mod shutdown;
 mod slow_reader;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::support::client::{Client, parsed, shortened};
@@ -65,7 +66,8 @@ async fn run_all(nodes: Vec<Node>, transport: Transport) {
 async fn run(transcript: Transcript, nodes: Arc<Vec<Node>>, transport: Transport) -> Result<(), String> {
     let tag = transcript.tag.clone();
     let known = Known::default();
-    let mut stage = Stage { nodes, transport, tag, known, parts: BTreeMap::new(), clients: BTreeMap::new() };
+    let (parts, clients, maybe) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut stage = Stage { nodes, transport, tag, known, parts, clients, maybe };
     let at = |line: usize| format!("tests/transcripts/{}:{line}", transcript.file.display());
     for step in &transcript.steps {
         stage.perform(step).await.map_err(|error| format!("{}: {}: {error}", at(step.line), step.client))?;
@@ -73,7 +75,9 @@ async fn run(transcript: Transcript, nodes: Arc<Vec<Node>>, transport: Transport
     // Whatever nobody asked for is a failure too.
     let last = transcript.steps.last().ok_or_else(|| format!("{}: no steps", at(1)))?;
     for (name, client) in &mut stage.clients {
-        client.try_quiet().await.map_err(|error| format!("{}: {name} at the end: {error}", at(last.line)))?;
+        let maybe = stage.maybe.remove(name).unwrap_or_default();
+        let quiet = quiet(client, maybe, &mut stage.known).await;
+        quiet.map_err(|error| format!("{}: {name} at the end: {error}", at(last.line)))?;
     }
     Ok(())
 }
@@ -85,6 +89,8 @@ struct Stage {
     known: Known,
     parts: BTreeMap<String, Part>,
     clients: BTreeMap<String, Client>,
+    /// Frames that each client may get before its next one.
+    maybe: BTreeMap<String, Vec<Value>>,
 }
 
 impl Stage {
@@ -99,13 +105,18 @@ impl Stage {
                 self.clients.remove(&step.client).ok_or("is not connected")?.disconnect().await;
                 Ok(())
             }
+            Act::Maybe(frame) => {
+                self.maybe.entry(step.client.clone()).or_default().push(frame.clone());
+                Ok(())
+            }
             Act::Closed { code } => {
                 let client = self.clients.remove(&step.client).ok_or("is not connected")?;
                 closed(client, code.filter(|_| self.transport == Transport::WebSocket)).await
             }
             act => {
                 let client = self.clients.get_mut(&step.client).ok_or("is not connected")?;
-                speak(client, act, &mut self.known).await
+                let maybe = if act.awaits() { self.maybe.remove(&step.client) } else { None };
+                speak(client, act, maybe.unwrap_or_default(), &mut self.known).await
             }
         }
     }
@@ -156,26 +167,60 @@ async fn appear(part: &Part, node: &Node, transport: Transport, tag: &str) -> Re
     Ok(client)
 }
 
-async fn speak(client: &mut Client, act: &Act, known: &mut Known) -> Result<(), String> {
+async fn speak(client: &mut Client, act: &Act, maybe: Vec<Value>, known: &mut Known) -> Result<(), String> {
     match act {
         Act::Send(text) => client.try_send(&known.filled(text)?).await,
         Act::SendBytes(bytes) => client.try_send_bytes(bytes).await,
-        Act::Quiet => client.try_quiet().await,
+        Act::Quiet => quiet(client, maybe, known).await,
         Act::Insist { text, answer } => insist(client, &known.filled(text)?, answer, known).await,
         Act::Frame(expected) => {
-            let frame = awaited(client, &expected.to_string()).await?;
+            let frame = awaited(client, &expected.to_string(), maybe, known).await?;
             verdict(known.is_frame(expected, &parsed(&frame)), &expected.to_string(), &frame)
         }
         Act::Text(expected) => {
-            let frame = awaited(client, expected).await?;
+            let frame = awaited(client, expected, maybe, known).await?;
             verdict(known.is_text(expected, &frame), expected, &frame)
         }
         other => Err(format!("{other:?} is no matter of one connection")),
     }
 }
 
-async fn awaited(client: &mut Client, expected: &str) -> Result<String, String> {
-    client.try_frame().await.map_err(|error| format!("{error}\n  expected {}", shortened(expected)))
+/// The next frame that is none of those which may come before it.
+async fn awaited(
+    client: &mut Client,
+    expected: &str,
+    mut maybe: Vec<Value>,
+    known: &mut Known,
+) -> Result<String, String> {
+    loop {
+        let frame = client.try_frame().await;
+        let frame = frame.map_err(|error| format!("{error}\n  expected {}", shortened(expected)))?;
+        if !passes(&frame, &mut maybe, known) {
+            return Ok(frame);
+        }
+    }
+}
+
+/// Whether a frame is one of those that may come; each may once.
+fn passes(frame: &str, maybe: &mut Vec<Value>, known: &mut Known) -> bool {
+    let frame = parsed(frame);
+    let place = maybe.iter().position(|expected| known.is_frame(expected, &frame));
+    place.map(|place| maybe.remove(place)).is_some()
+}
+
+/// Nothing waits for the client but what may.
+async fn quiet(client: &mut Client, mut maybe: Vec<Value>, known: &mut Known) -> Result<(), String> {
+    let (request, answers) = client.dialect().probe();
+    client.try_send(request).await?;
+    loop {
+        let frame = client.try_frame().await?;
+        if answers.contains(&parsed(&frame)) {
+            return Ok(());
+        }
+        if !passes(&frame, &mut maybe, known) {
+            return Err(format!("expected quiet, received {frame}"));
+        }
+    }
 }
 
 fn verdict(fits: bool, expected: &str, received: &str) -> Result<(), String> {

@@ -316,6 +316,20 @@ async fn who_is_told_what_it_missed_gets_what_is_heard_meanwhile_after_it_and_on
 }
 
 #[tokio::test]
+async fn a_join_that_another_read_from_the_stream_still_lets_in() {
+    let bench = bench();
+    bench.hub.wait(&bench.room, bench.guest(1));
+    let joiner = bench.enter(2);
+    // The stream that the first is told has the join in it already.
+    assert!(bench.hub.activate(&bench.room, SessionId::from_u128(1), at(5)));
+    bench.hub.entered(&bench.room, SessionId::from_u128(2), at(5), false);
+    assert_eq!(bench.deliver(&event(2, 5, EventKind::Joined)), Delivered::Ignored);
+    assert_eq!(bench.deliver(&said(1, 6)), Delivered::To(2));
+    assert_eq!(bodies(&joiner).await.len(), 2, "its own join, and what was said");
+    assert_eq!(joiner.own_seen(), 1);
+}
+
+#[tokio::test]
 async fn who_missed_too_much_while_being_told_is_told_once_more() {
     let bench = bench();
     bench.enter(1);

@@ -51,11 +51,20 @@ pub enum Act {
         answer: Value,
     },
     Frame(Value),
+    /// This frame may come before the next one that must, or not at all.
+    Maybe(Value),
     Text(String),
     Quiet,
     Closed {
         code: Option<u16>,
     },
+}
+
+impl Act {
+    /// Whether it takes what the client gets.
+    pub fn awaits(&self) -> bool {
+        matches!(self, Self::Frame(_) | Self::Text(_) | Self::Quiet)
+    }
 }
 
 /// Every transcript below `folder`, in the order of their paths, each with names of its own.
@@ -138,6 +147,8 @@ fn parse_step(line: &str) -> Result<(String, Act), String> {
                 Act::Insist { text, answer: Value::Null }
             } else if let Some(text) = after(">bytes ") {
                 Act::SendBytes(parse_json::<String>(&text)?.into_bytes())
+            } else if let Some(text) = after("<? ") {
+                Act::Maybe(parse_json(&text)?)
             } else if let Some(text) = after("< ") {
                 Act::Frame(parse_json(&text)?)
             } else if let Some(text) = after("<= ") {
