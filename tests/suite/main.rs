@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod accounts_scrp;
 mod broker_away;
 mod cluster;
 mod evening;
