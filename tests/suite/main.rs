@@ -13,6 +13,7 @@ mod cluster;
 mod evening;
 mod gaps;
 mod history;
+mod inbox;
 mod limits;
 mod listeners;
 mod login;
