@@ -48,7 +48,12 @@ impl Chat {
             Source::Talk(other) => RoomId::talk(account, other),
             Source::Everywhere => return Ok(Vec::new()),
         };
-        let history = self.backend.broker.history(&room).await?;
+        let mut history = self.backend.broker.history(&room).await?;
+        if let Source::Talk(_) = source {
+            // What was written by and to somebody else who bore this name before is not for this account.
+            let deleted = self.backend.users.deletions(std::slice::from_ref(account)).await?;
+            history.retain(|envelope| deleted.iter().flatten().all(|deleted_us| envelope.time_us > *deleted_us));
+        }
         let gone = self.gone_authors(&history).await?;
         let told = |envelope: Envelope| {
             let sender = (!gone.is_gone(&envelope)).then(|| envelope.event.actor.identifier());

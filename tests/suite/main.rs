@@ -7,11 +7,13 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod accounts_scrp;
 mod broker_away;
 mod cluster;
 mod evening;
 mod gaps;
 mod history;
+mod inbox;
 mod limits;
 mod listeners;
 mod login;

@@ -90,7 +90,7 @@ impl State {
         entropy: Entropy,
     ) -> Result<Self, BackendError> {
         let batch = store.begin()?;
-        let (accounts, rooms) = (Accounts::load(&batch)?, load_rooms(&batch)?);
+        let (accounts, rooms, keys) = (Accounts::load(&batch)?, load_rooms(&batch)?, Keys::load(&batch)?);
         batch.commit()?;
         let mut state = Self {
             index: Index::of(&accounts, &rooms),
@@ -104,7 +104,7 @@ impl State {
             nicknames: HashMap::new(),
             kept: BTreeSet::new(),
             empty: BTreeSet::new(),
-            keys: Keys::default(),
+            keys,
             tries: Tries::default(),
             count: NodeCount::default(),
             tidied_us: i64::MIN,

@@ -4,6 +4,7 @@
 //! tables of one matter.
 
 mod bonds;
+mod keys;
 mod mail;
 mod people;
 mod rolls;
@@ -17,6 +18,7 @@ use redb::{Builder, Database, DatabaseError, Key, ReadableTable, Table, TableDef
 
 use super::super::BackendError;
 pub use bonds::RequestRow;
+pub use keys::KeyOf;
 pub use people::{AccountRow, Profile};
 pub use rooms::{LogRow, RoomRow};
 

@@ -10,46 +10,53 @@ use super::super::{
 };
 use super::Embedded;
 use super::state::{State, Work};
-use super::store::{LogRow, RoomRow};
-use crate::chat::{Envelope, Epoch, Event, EventKind, MessageId, Nickname, Position, RoomId, SessionId};
+use super::store::{Batch, KeyOf, LogRow, RoomRow};
+use crate::chat::{Envelope, Epoch, Event, EventKind, MessageId, Nickname, Position, RoomId};
 
 /// Keys remembered at once, the newest ones.
 const KEYS_MAX: usize = 100_000;
 
-/// Whose key it is.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Author {
-    Account(Nickname),
-    Guest(SessionId),
-}
-
-type Key = (RoomId, Author, String);
-
-/// What was published under keys.
+/// What was published under keys. The store has it, too, but for guests, who are gone when the process is.
 #[derive(Default)]
 pub struct Keys {
-    published: HashMap<Key, Published>,
+    published: HashMap<KeyOf, Published>,
     /// With the times at which they are forgotten.
-    order: VecDeque<(i64, Key)>,
+    order: VecDeque<(i64, KeyOf)>,
 }
 
 impl Keys {
-    fn find(&mut self, key: &Key, now_us: i64) -> Option<Published> {
-        while self.order.front().is_some_and(|(ends_us, _)| *ends_us <= now_us) || self.order.len() >= KEYS_MAX {
-            self.published.remove(&self.order.pop_front()?.1);
-        }
-        self.published.get(key).map(|first| Published { repeated: true, ..*first })
+    pub fn load(batch: &Batch) -> Result<Self, BackendError> {
+        let mut rows = batch.keys()?;
+        rows.sort_by_key(|(ends_us, ..)| *ends_us);
+        let mut keys = Self::default();
+        rows.into_iter().for_each(|(ends_us, of, published)| keys.insert(of, published, ends_us));
+        Ok(keys)
     }
 
-    fn insert(&mut self, key: Key, published: Published, now_us: i64) {
-        self.published.insert(key.clone(), published);
-        self.order.push_back((now_us + KEY_LIFE.as_micros() as i64, key));
+    /// Forgets what is to be forgotten by now, and the oldest ones where there are as many as may be; those.
+    fn expire(&mut self, now_us: i64) -> Vec<KeyOf> {
+        let mut gone = Vec::new();
+        while self.order.len() >= KEYS_MAX || self.order.front().is_some_and(|(ends_us, _)| *ends_us <= now_us) {
+            let Some((_, of)) = self.order.pop_front() else { break };
+            self.published.remove(&of);
+            gone.push(of);
+        }
+        gone
+    }
+
+    fn find(&self, of: &KeyOf) -> Option<Published> {
+        self.published.get(of).map(|first| Published { repeated: true, ..*first })
+    }
+
+    fn insert(&mut self, of: KeyOf, published: Published, ends_us: i64) {
+        self.published.insert(of.clone(), published);
+        self.order.push_back((ends_us, of));
     }
 
     /// The newest one was not kept.
     fn take_back(&mut self) {
-        if let Some((_, key)) = self.order.pop_back() {
-            self.published.remove(&key);
+        if let Some((_, of)) = self.order.pop_back() {
+            self.published.remove(&of);
         }
     }
 }
@@ -67,10 +74,20 @@ impl State {
         let Item { event, members, key } = item;
         let (session, now_us) = (event.actor.session, self.clock.unix_us());
         let account = members.clone().flatten();
-        let author = account.clone().map_or(Author::Guest(session), Author::Account);
-        let key = key.map(|key| (id.clone(), author, key));
-        if let Some(first) = key.as_ref().and_then(|key| self.keys.find(key, now_us)) {
-            return Ok(Some(first));
+        let is_guest = matches!(members, Some(None));
+        let author = match (&members, &account) {
+            (Some(_), Some(account)) => format!("u:{account}"),
+            (Some(_), None) => format!("s:{session}"),
+            (None, _) => event.actor.identifier(),
+        };
+        let of = key.map(|key| KeyOf { room: id.clone(), author, key });
+        if let Some(of) = &of {
+            for gone in self.keys.expire(now_us) {
+                self.batch(work)?.forget_key(&gone)?;
+            }
+            if let Some(first) = self.keys.find(of) {
+                return Ok(Some(first));
+            }
         }
         let room = self.rooms.get(id);
         let is_member = room.is_some_and(|room| {
@@ -86,8 +103,12 @@ impl State {
         let position = self.append(id, event, work)?;
         let time_us = self.rooms.get(id).map_or(now_us, |room| room.row.newest_us);
         let published = Published { position, time_us, id: message, repeated: false };
-        if let Some(key) = key {
-            self.keys.insert(key, published, now_us);
+        if let Some(of) = of {
+            let ends_us = now_us + KEY_LIFE.as_micros() as i64;
+            if !is_guest {
+                self.batch(work)?.put_key(&of, ends_us, &published)?;
+            }
+            self.keys.insert(of, published, ends_us);
             work.or_else(|state| state.keys.take_back());
         }
         Ok(Some(published))
@@ -193,23 +214,25 @@ mod tests {
 
     #[test]
     fn a_key_is_remembered_until_its_life_ends_or_its_batch_is_lost() {
-        let key = |text: &str| {
-            (RoomId::parse("red").unwrap(), Author::Account(Nickname::parse("bob").unwrap()), text.to_owned())
+        let key = |text: &str| KeyOf {
+            room: RoomId::parse("red").unwrap(),
+            author: "u:bob".to_owned(),
+            key: text.to_owned(),
         };
         let position = Position { epoch: Epoch::new(1), offset: 1 };
         let published = Published { position, time_us: 5, id: MessageId(9), repeated: false };
         let mut keys = Keys::default();
-        keys.insert(key("a"), published, 0);
-        keys.insert(key("b"), published, 1);
-        assert_eq!(keys.find(&key("a"), 1), Some(Published { repeated: true, ..published }));
+        keys.insert(key("a"), published, 10);
+        keys.insert(key("b"), published, 11);
+        assert_eq!(keys.find(&key("a")), Some(Published { repeated: true, ..published }));
         keys.take_back();
-        assert_eq!(keys.find(&key("b"), 1), None);
-        assert!(keys.find(&key("a"), KEY_LIFE.as_micros() as i64 - 1).is_some());
-        assert_eq!(keys.find(&key("a"), KEY_LIFE.as_micros() as i64), None);
+        assert_eq!(keys.find(&key("b")), None);
+        assert_eq!((keys.expire(9), keys.find(&key("a")).is_some()), (vec![], true));
+        assert_eq!((keys.expire(10), keys.find(&key("a"))), (vec![key("a")], None));
         assert!(keys.order.is_empty() && keys.published.is_empty());
         for number in 0..=KEYS_MAX + 10 {
-            keys.find(&key("c"), 1);
-            keys.insert(key(&number.to_string()), published, 1);
+            keys.expire(1);
+            keys.insert(key(&number.to_string()), published, 20);
         }
         assert_eq!(keys.published.len(), KEYS_MAX);
     }

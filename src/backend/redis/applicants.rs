@@ -12,6 +12,8 @@ use crate::chat::{
 
 /// How often a decision is tried whose applicant changes meanwhile what it wants.
 const TRIES: usize = 10;
+/// Rooms that are made to forget an account with one round trip.
+const TIES_AT_ONCE: usize = 100;
 
 /// How a guest session stands in a room's sets.
 pub(super) fn member_key(session: SessionId) -> String {
@@ -112,6 +114,42 @@ impl Redis {
         let listed = decision.listed.as_ref().map(account_key).unwrap_or_default();
         call.arg(listed).arg(u8::from(decision.approve));
         self.timed(call.invoke_async(connection)).await
+    }
+
+    /// Remembers that a room knows an account, so that it can be made to forget it.
+    pub(super) async fn tie(
+        &self,
+        account: &Nickname,
+        room: &RoomId,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), BackendError> {
+        let mut tie = redis::cmd("SADD");
+        tie.arg(self.keys.user_ties(account)).arg(room.as_str());
+        self.timed(tie.exec_async(connection)).await
+    }
+
+    /// Has every room forget an account that is not its member: that it waits, was permitted to come, or runs it. Whoever
+    /// bears the name next did not ask for that.
+    pub(super) async fn sever_ties(
+        &self,
+        account: &Nickname,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), BackendError> {
+        let mut ask = redis::cmd("SMEMBERS");
+        ask.arg(self.keys.user_ties(account));
+        let rooms: Vec<String> = self.timed(ask.query_async(connection)).await?;
+        let rooms: Vec<RoomId> = rooms.iter().filter_map(|room| RoomId::parse(room).ok()).collect();
+        for some in rooms.chunks(TIES_AT_ONCE) {
+            let mut forget = redis::pipe();
+            for room in some {
+                forget.hdel(self.keys.room_applicants(room), account_key(account));
+                forget.srem(self.keys.room_admitted(room), account_key(account));
+                forget.srem(self.keys.room_admins(room), account.as_str());
+                forget.srem(self.keys.user_ties(account), room.as_str());
+            }
+            self.timed(forget.exec_async(connection)).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn forget_applicant(

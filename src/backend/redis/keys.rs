@@ -57,6 +57,11 @@ impl Keys {
         format!("{}user:{{{account}}}:rooms", self.prefix)
     }
 
+    /// Set of rooms that know an account without having it as a member: it asked to be let in, or runs them.
+    pub fn user_ties(&self, account: &Nickname) -> String {
+        format!("{}user:{{{account}}}:ties", self.prefix)
+    }
+
     /// String with TTL: when the account of this name was deleted last.
     pub fn deleted(&self, account: &Nickname) -> String {
         format!("{}deleted:{{{account}}}", self.prefix)

@@ -52,7 +52,12 @@ impl Members for Redis {
         match &entered {
             Ok(Entered { repeated: true, .. }) => {}
             Ok(entered) => self.note_enrolled(account, room, entered.position, &mut connection).await?,
-            Err(_) => self.give_up_attempt(account, room, &attempt, &mut connection).await?,
+            Err(denial) => {
+                if matches!(denial, Denial::Permission { .. }) {
+                    self.tie(account, room, &mut connection).await?;
+                }
+                self.give_up_attempt(account, room, &attempt, &mut connection).await?;
+            }
         }
         Ok(entered)
     }

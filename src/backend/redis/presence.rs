@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 
 use super::super::{
-    APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept,
+    APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Ticket,
     encode_event,
 };
 use super::Redis;
@@ -72,7 +72,12 @@ impl Presence for Redis {
             let entered = match self.make_member(room, who, entry, &lease, &mut connection).await? {
                 Ok(entered) => entered,
                 // It waits for permission until it leaves, or is swept; so that stays noted.
-                Err(denial @ Denial::Permission { .. }) => return Ok(Err(denial)),
+                Err(denial @ Denial::Permission { .. }) => {
+                    if let Entry::Join(Ticket { account: Some(account), .. }) = entry {
+                        self.tie(account, room, &mut connection).await?;
+                    }
+                    return Ok(Err(denial));
+                }
                 Err(denial) => {
                     self.note("SREM", &lease, &note, &mut connection).await?;
                     return Ok(Err(denial));

@@ -151,6 +151,9 @@ impl Rooms for Redis {
         of_members: bool,
     ) -> Result<Result<(), RoomFault>, BackendError> {
         let mut connection = self.pooled().await?;
+        if admin && !of_members {
+            self.tie(account, room, &mut connection).await?;
+        }
         let event = Event::new(by.clone(), EventKind::Appointed { account: account.clone(), admin });
         let mut call = self.membership_call(&self.scripts.appoint, room, &event);
         call.arg(by.nickname.as_ref().map_or("", Nickname::as_str))

@@ -120,6 +120,7 @@ impl Redis {
             forget.srem(self.keys.user_friends(&friend), account.as_str());
             forget.srem(self.keys.user_friends(account), friend.as_str());
         }
+        self.sever_ties(account, connection).await?;
         let nickname = read_user(account, &stored, false).map_or_else(String::new, |user| user.nickname);
         for word in words(account.as_str(), &nickname) {
             forget.zrem(self.keys.search_users(), super::search::entry(&word, account.as_str()));

@@ -14,6 +14,7 @@ clauses! {
     who_asks_again_to_enrol_keeps_its_request
     an_accounts_wish_is_withdrawn
     a_request_that_nobody_made_is_not_decided
+    who_has_a_deleted_accounts_name_runs_nothing_and_is_permitted_nothing
 }
 
 impl Node {
@@ -141,4 +142,28 @@ async fn a_request_that_nobody_made_is_not_decided(node: Node) {
     node.enrol_with(&red, "mia", &asking("mia", 70)).await.unwrap_err();
     assert_eq!(node.decide_request(&red, "olga", 7, true).await, Err(RoomFault::NoApplicant));
     assert_eq!(node.waiting(&red).await.len(), 1);
+}
+
+async fn who_has_a_deleted_accounts_name_runs_nothing_and_is_permitted_nothing(node: Node) {
+    let red = room("red");
+    node.create(&red, &olgas(AccessType::Permission)).await;
+    let names = ["ada", "ann", "eva", "mia"];
+    for name in names {
+        node.sign_up(name).await;
+    }
+    node.backend.rooms.appoint(&red, &actor(9, "olga"), &nickname("ada"), true, false).await.unwrap().unwrap();
+    node.knock(&red, &actor(1, "ann"), &asking("ann", 70)).await.unwrap_err();
+    node.decide_request(&red, "olga", 70, true).await.unwrap();
+    node.knock(&red, &actor(2, "eva"), &asking("eva", 71)).await.unwrap_err();
+    node.enrol_with(&red, "mia", &asking("mia", 72)).await.unwrap_err();
+    for name in names {
+        node.delete(name).await;
+        node.sign_up(name).await;
+    }
+    let view = node.backend.rooms.view(&red).await.unwrap().expect("the room is kept");
+    assert_eq!((view.admins, view.applicants), (vec![], vec![]));
+    for (number, name) in (73..).zip(names) {
+        let denied = node.knock(&red, &actor(1, name), &asking(name, number)).await;
+        assert_eq!(denied, Err(Denial::Permission { runners: vec![nickname("olga")] }), "{name}");
+    }
 }

@@ -10,6 +10,7 @@ clauses! {
     another_key_and_no_key_are_something_else
     a_key_is_its_authors_own
     an_accounts_key_is_the_same_on_all_of_its_sessions
+    an_authors_key_is_the_same_on_all_of_its_sessions_in_a_talk
     a_refused_message_uses_up_no_key
     who_has_left_is_answered_as_the_first_time
     numbers_wrap_around
@@ -22,6 +23,7 @@ clauses_of_two! {
 
 lasting_clauses! {
     numbers_are_not_given_again_to_who_comes_later
+    an_accounts_key_is_known_to_who_comes_later
 }
 
 fn numbered(who: &Actor, id: u32, text: &str) -> Event {
@@ -114,6 +116,17 @@ async fn an_accounts_key_is_the_same_on_all_of_its_sessions(node: Node) {
     assert_eq!(node.texts(&red).await, ["once"]);
 }
 
+/// Where nobody need be a member: in a talk, which has no members.
+async fn an_authors_key_is_the_same_on_all_of_its_sessions_in_a_talk(node: Node) {
+    let talk = RoomId::talk(&nickname("mia"), &nickname("bob"));
+    let (older, newer, other) = (actor(1, "mia"), actor(2, "mia"), actor(3, "bob"));
+    let first = node.keyed(&talk, &numbered(&older, 1, "once"), Publisher::Anyone, "k").await.unwrap();
+    let again = node.keyed(&talk, &numbered(&newer, 2, "once"), Publisher::Anyone, "k").await.unwrap();
+    assert_eq!(again, Published { repeated: true, ..first }, "it lost its connection before the answer");
+    assert!(!node.keyed(&talk, &numbered(&other, 3, "mine"), Publisher::Anyone, "k").await.unwrap().repeated);
+    assert_eq!(node.texts(&talk).await, ["once", "mine"]);
+}
+
 async fn a_refused_message_uses_up_no_key(node: Node) {
     let red = room("red");
     let alice = actor(1, "alice");
@@ -188,6 +201,25 @@ async fn numbers_are_not_given_again_to_who_comes_later(mut node: Node, again: i
             next = first + count;
         }
         node = again(node).await;
+    }
+}
+
+/// Whoever got no answer because the node ended sends it again to the next one.
+async fn an_accounts_key_is_known_to_who_comes_later(node: Node, again: impl AsyncFn(Node) -> Node) {
+    let (red, mia) = (room("red"), nickname("mia"));
+    let talk = RoomId::talk(&mia, &nickname("bob"));
+    node.enter(&red, &actor(9, "gus")).await;
+    node.enrol(&red, "mia").await.unwrap();
+    let places = [(&red, Publisher::Member { account: Some(&mia) }), (&talk, Publisher::Anyone)];
+    let mut first = Vec::new();
+    for (place, publisher) in places {
+        first.push(node.keyed(place, &numbered(&actor(1, "mia"), 1, "once"), publisher, "k").await.unwrap());
+    }
+    let node = again(node).await;
+    for ((place, publisher), first) in places.into_iter().zip(first) {
+        let again = node.keyed(place, &numbered(&actor(2, "mia"), 2, "once"), publisher, "k").await.unwrap();
+        assert_eq!(again, Published { repeated: true, ..first });
+        assert_eq!(node.texts(place).await, ["once"]);
     }
 }
 
