@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cast::{Cast, Role, Shown};
 use super::model::Model;
-use super::words::{At, Change, Happening, News, Person, Profile, Reason, Sight, Words};
+use super::words::{At, Change, Happening, NO_COMMAND, News, Person, Profile, Reason, Sight, Words};
 use super::{Cell, DIALECTS, NODES, Scenario, cells};
 
 const FILE: &str = "docs/protocols/PARITY.md";
@@ -116,10 +116,10 @@ fn section(page: &mut String, cells: &[Cell], notes: &mut Notes) {
     }
 }
 
-/// The one reason for which a sender's dialect can never do it.
+/// Why a sender's dialect can never do it, if that is so.
 fn why_never(row: &[(Cell, Told)]) -> Option<Reason> {
-    let (_, Err(reason)) = row.first()? else { return None };
-    row.iter().all(|(_, told)| told.as_ref().is_err_and(|other| other == reason)).then_some(*reason)
+    let reasons: Option<Vec<Reason>> = row.iter().map(|(_, told)| told.as_ref().err().copied()).collect();
+    reasons.and_then(|reasons| reasons.into_iter().max_by_key(|reason| *reason == NO_COMMAND))
 }
 
 /// What the shown steps of a cell show to the sender and to the receiver.
@@ -192,8 +192,8 @@ fn frames() -> String {
     ];
     let rows = happenings.iter().map(|(title, happening)| (*title, Sight::Room(happening))).chain(others);
     let mut text =
-        "\n## The frames\n\nThe room is `red`, the receiver `me`. `…` is a number or a time that the server makes up. Of one event, \
-         everybody is told the same `epoch`, `offset`, `message_id` and `request_id`; the sender's answer has the same `message_id`.\n"
+        "\n## The frames\n\nThe room is `red`, the receiver `me`. `…` is a number or a time that the server makes up. Of one\n\
+         event everybody is told the same `epoch` and `offset`, in `scrp` also the same `message_id`, which is in the sender's answer, too.\n"
             .to_owned();
     for (title, sight) in rows {
         text += &format!("\n**{title}**\n\n");

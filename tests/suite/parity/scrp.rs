@@ -20,6 +20,7 @@ const COMES_AND_GOES: Reason = "To `scrp` a member is one whether it is there or
 /// Placeholders for numbers that stand in two frames of one cell.
 pub const REQUEST: &str = "$n:request";
 const LETTER: &str = "$n:letter";
+const LETTER_TIME: &str = "$n:lettertime";
 
 impl Words for Scrp {
     fn name(&self) -> &'static str {
@@ -103,7 +104,7 @@ impl Words for Scrp {
         let mut answer = json!({"resp_id": request["req_id"], "err": number(verdict)});
         let sent = match act {
             Act::Say(_) => Some((at.numbered("message"), at.numbered("time"))),
-            Act::Write { .. } => Some((LETTER.to_owned(), "$number".to_owned())),
+            Act::Write { .. } => Some((LETTER.to_owned(), LETTER_TIME.to_owned())),
             _ => None,
         };
         if let (Some((message, time)), Verdict::Done) = (sent, verdict) {
@@ -123,7 +124,7 @@ impl Words for Scrp {
             Sight::Room(happening) => happened(happening, at),
             Sight::Wrote { from, text, .. } => {
                 let message = json!({"sender": from.identifier(), "content": text});
-                push("NEW_PRIVATE_MESSAGE", with(message, [("message_id", LETTER), ("time", "$number")]))
+                push("NEW_PRIVATE_MESSAGE", with(message, [("message_id", LETTER), ("time", LETTER_TIME)]))
             }
             Sight::Destroyed { inside: true } => {
                 let place = [("epoch", EPOCH), ("offset", "$number")];
