@@ -1,9 +1,9 @@
 //! Coming into rooms and going out of them.
 
 use super::errands::Asking;
-use super::{Chat, NOWHERE, Outcome, Participant, Settling, unavailable};
+use super::{Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{BackendError, Claimant, Claimed, Denial, Entered, Entry, Ticket};
-use crate::chat::{Envelope, Event, EventKind, Nickname, Position, Refusal, Reply, RequestId, RoomId, RoomRef};
+use crate::chat::{Nickname, Position, Refusal, Reply, RequestId, RoomId, RoomRef};
 use crate::hub::{Departure, PutOut, WireFormat};
 
 /// How often a join is tried whose room changes its password meanwhile.
@@ -83,13 +83,7 @@ impl Chat {
         self.roster.note_room(who, room);
         let entered = self.enter_with(who, room, password, false).await;
         match &entered {
-            Ok(Ok(entered)) => {
-                if entered.repeated {
-                    // A member for good is there already, and nobody is told anything new; its session still sees itself come in.
-                    self.show_own(who, room, entered.position, EventKind::Joined, format);
-                }
-                self.hub.entered(room, who.id, entered.position, entered.repeated);
-            }
+            Ok(Ok(entered)) => self.hub.entered(room, who.id, entered.position, entered.repeated),
             Ok(Err(refused)) => {
                 self.hub.remove(room, who.id);
                 match refused.refusal {
@@ -174,9 +168,6 @@ impl Chat {
         who.rooms.retain(|other| *other != room);
         self.roster.forget_room(who, &room);
         let settling = self.step_out(who, &room, left);
-        if let (None, Some(format)) = (left, self.sessions.format(who.id)) {
-            self.show_own(who, &room, NOWHERE, EventKind::Left, format);
-        }
         let result = Ok(Reply::Left { room });
         match settling {
             // Shown in its place among the room's events, after the answer.
@@ -188,13 +179,6 @@ impl Chat {
             }
             None => Outcome { result, afterwards: None },
         }
-    }
-
-    /// Shows a session its own coming or going, which the room does not hear of.
-    fn show_own(&self, who: &Participant, room: &RoomId, position: Position, kind: EventKind, format: WireFormat) {
-        let event = Event::new(who.actor(), kind);
-        let time_us = self.clock.unix_us();
-        who.member(format).tell(room, &Envelope { position, time_us, event });
     }
 
     /// Waits for a room's permission no more.
