@@ -445,7 +445,7 @@ impl RoomState {
 
     /// A join that another member here was told from the stream, before it was heard: the one who joins still waits for it.
     fn let_in_late(&mut self, id: &RoomId, envelope: &Envelope) {
-        if envelope.event.kind != EventKind::Joined {
+        if !matches!(envelope.event.kind, EventKind::Joined | EventKind::Came) {
             return;
         }
         let Some(entry) = self.members.get_mut(&envelope.event.actor.session) else { return };

@@ -96,9 +96,13 @@ impl Chat {
     pub(super) fn tell_news(&self, bulletin: &Bulletin) {
         let Bulletin { account, news, time_us, friends, rooms } = bulletin;
         let notice = Notice::News { account: account.clone(), news: news.clone(), time_us: *time_us };
-        let mut receivers = self.sessions.of_accounts(friends);
-        for room in rooms {
-            receivers.extend(self.hub.accounts_in(room, account));
+        let friends = self.sessions.of_accounts(friends);
+        let mut receivers: Vec<_> = rooms.iter().flat_map(|room| self.hub.accounts_in(room, account)).collect();
+        if *news == News::Deleted {
+            // It is in their inboxes.
+            receivers.retain(|receiver| !friends.contains(receiver));
+        } else {
+            receivers.extend(friends);
         }
         receivers.sort_unstable();
         receivers.dedup();

@@ -99,7 +99,7 @@ impl Chat {
         let friends = self.backend.friends.friends(&account).await.map_err(failed)?;
         let push = Push::FriendDeleted { account: account.clone() };
         stream::iter(&friends).for_each_concurrent(CALLS_AT_ONCE, |friend| self.notify(friend, &push)).await;
-        if let Err(error) = self.proclaim_news(&account, News::Deleted, Vec::new(), rooms).await {
+        if let Err(error) = self.proclaim_news(&account, News::Deleted, friends, rooms).await {
             tracing::debug!(%error, "those in the rooms were not told");
         }
         self.backend.users.delete_user(&account).await.map_err(failed)?;

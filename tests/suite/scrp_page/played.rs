@@ -73,7 +73,7 @@ impl Played {
                 if let Some(number) = request["req_id"].as_u64() {
                     asked.insert((name, number), (sent.to_owned(), request));
                 }
-            } else if let Some(got) = said.strip_prefix("< ").or_else(|| said.strip_prefix("<? ")) {
+            } else if let Some(got) = said.strip_prefix("< ") {
                 let frame = read(got).unwrap_or_else(|| panic!("{file}: {got} is no JSON"));
                 if frame["method"].is_string() {
                     self.push(file, got, &frame);
