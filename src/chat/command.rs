@@ -201,11 +201,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it decides about somebody who wants to come in, whose coming is that one's own doing.
-    pub fn decides(&self) -> bool {
-        matches!(self, Self::Decide { .. } | Self::Settle { .. })
-    }
-
     /// Whether it costs much more than a message: passwords, searches, rooms entered or changed.
     pub fn is_heavy(&self) -> bool {
         let has_password =

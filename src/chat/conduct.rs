@@ -32,21 +32,31 @@ pub struct Conduct {
     pub in_step: bool,
 }
 
+/// Which of the events in the session's rooms may be shown only after the answer to a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Caused {
+    #[default]
+    Nothing,
+    /// Those of the session's own doing, and what follows them in their rooms.
+    Own,
+    /// All: what it causes is done by somebody else, who comes in, say.
+    Any,
+}
+
 impl Conduct {
     /// Whether the session is shown an event that this command causes; its answer must then come first.
-    pub fn shows_event_of(&self, command: &Command) -> bool {
+    pub fn caused_by(&self, command: &Command) -> Caused {
         match command {
-            Command::Join { .. } | Command::Send { .. } => true,
-            // What is done with rooms is told to all that are in them, the one who did it included.
-            Command::Change { .. }
+            Command::Join { .. }
+            | Command::Send { .. }
+            | Command::Destroy { .. }
+            | Command::Change { .. }
             | Command::Appoint { .. }
             | Command::Remove { .. }
-            | Command::HandOver { .. }
-            | Command::Destroy { .. }
-            | Command::Decide { .. }
-            | Command::Settle { .. } => true,
-            Command::Leave { .. } => self.sees_own_leaving,
-            _ => false,
+            | Command::HandOver { .. } => Caused::Own,
+            Command::Leave { .. } if self.sees_own_leaving => Caused::Own,
+            Command::Decide { .. } | Command::Settle { .. } => Caused::Any,
+            _ => Caused::Nothing,
         }
     }
 }

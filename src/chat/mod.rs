@@ -23,7 +23,7 @@ pub use account::{Identity, Login, LoginId, Revocation};
 pub use bucket::TokenBucket;
 pub use close::CloseReason;
 pub use command::{Command, Credential, From, Reply, RoomRef, Source, TimeRange};
-pub use conduct::Conduct;
+pub use conduct::{Caused, Conduct};
 pub use event::{Envelope, Event, EventKind, MessageId, RoomNews};
 pub use names::{NameFault, Nickname, RoomId};
 pub use notice::Notice;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::chat::{CloseReason, RoomId};
+use crate::chat::{Caused, CloseReason, RoomId};
 use crate::telemetry::Metrics;
 
 /// The most that one write takes out of the queue.
@@ -35,9 +35,8 @@ struct State {
     /// Bytes in each queue.
     queued_bytes: usize,
     held_bytes: usize,
-    awaiting_reply: bool,
-    /// That request has others come and go: until its answer, every event waits.
-    holds_all: bool,
+    /// Which events wait for the reply to the request in flight.
+    awaiting_reply: Caused,
     /// Events of this session's own making that passed, shown or not.
     own_seen: u64,
     closed: Option<CloseReason>,
@@ -105,11 +104,9 @@ impl Mailbox {
         Self { state: Mutex::default(), wake_writer: Notify::new(), changed: Notify::new(), bytes_max, metrics }
     }
 
-    /// A request that causes an event is being carried out; its reply will come by [`Mailbox::reply`]. Until then its own events
-    /// wait, or with `all` everything that happens in rooms.
-    pub fn await_reply(&self, all: bool) {
-        let mut state = self.state.lock();
-        (state.awaiting_reply, state.holds_all) = (true, all);
+    /// A request that causes an event is being carried out; its reply will come by [`Mailbox::reply`].
+    pub fn await_reply(&self, caused: Caused) {
+        self.state.lock().awaiting_reply = caused;
     }
 
     /// Queues a message that answers the request in flight.
@@ -125,7 +122,7 @@ impl Mailbox {
     /// The request in flight is answered: what waited for it follows.
     pub fn replied(&self) {
         let mut state = self.state.lock();
-        state.awaiting_reply = false;
+        state.awaiting_reply = Caused::Nothing;
         if state.release_held() {
             drop(state);
             self.wake_writer.notify_one();
@@ -135,8 +132,11 @@ impl Mailbox {
     /// Queues a room's event. `own` marks an event that this session's request caused.
     pub fn event(&self, room: &RoomId, bytes: Bytes, own: bool) {
         self.put(bytes, |state| {
-            let held = state.awaiting_reply
-                && (own || state.holds_all || state.held.iter().any(|(holding, _)| holding == room));
+            let held = match state.awaiting_reply {
+                Caused::Nothing => false,
+                Caused::Own => own || state.held.iter().any(|(holding, _)| holding == room),
+                Caused::Any => true,
+            };
             held.then(|| room.clone())
         });
     }
@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn a_reply_comes_before_the_events_it_caused_and_after_those_before() {
         let mailbox = mailbox(100);
-        mailbox.await_reply(false);
+        mailbox.await_reply(Caused::Own);
         mailbox.event(&red(), "earlier".into(), false);
         mailbox.event(&red(), "own".into(), true);
         mailbox.event(&red(), "later".into(), false);
@@ -400,13 +400,18 @@ mod tests {
         assert_eq!(taken(&mailbox), ["reply", "own", "later"]);
         mailbox.event(&red(), "own again".into(), true);
         assert_eq!(taken(&mailbox), ["own again"], "nothing is held without a request in flight");
+        mailbox.await_reply(Caused::Any);
+        mailbox.event(&red(), "somebody comes".into(), false);
+        mailbox.reply("let in".into());
+        mailbox.replied();
+        assert_eq!(taken(&mailbox), ["let in", "somebody comes"]);
     }
 
     #[test]
     fn a_full_mailbox_closes_its_session_and_frees_its_bytes() {
         let mailbox = mailbox(10);
         mailbox.event(&red(), "12345".into(), false);
-        mailbox.await_reply(false);
+        mailbox.await_reply(Caused::Own);
         mailbox.event(&red(), "1234".into(), true);
         assert_eq!(mailbox.closed(), None);
         assert_eq!(mailbox.metrics.mailbox_bytes.get(), 9);
@@ -442,7 +447,7 @@ mod tests {
         assert!(!waiting.is_finished());
         taken(&mailbox);
         assert!(waiting.await.unwrap());
-        mailbox.await_reply(false);
+        mailbox.await_reply(Caused::Own);
         mailbox.event(&red(), "1234567".into(), true);
         assert!(mailbox.until_roomy().await, "what is held waits for the answer, the answer not for it");
         mailbox.close(CloseReason::Restart);

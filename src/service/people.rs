@@ -76,20 +76,27 @@ impl Chat {
 
     /// The session has no account any more, and is in none of its rooms.
     fn be_nobody(&self, who: &mut Participant) {
-        for room in std::mem::take(&mut who.rooms) {
-            self.hub.remove(&room, who.id);
-        }
+        self.stop_hearing(who);
         self.sessions.set_login(who.id, None);
         (who.name, who.holds_name, who.login, who.correspondence) = (None, false, None, None);
         who.owes_attendance = false;
     }
 
+    fn stop_hearing(&self, who: &mut Participant) {
+        for room in std::mem::take(&mut who.rooms) {
+            self.hub.remove(&room, who.id);
+        }
+    }
+
     /// Deletes the session's account: its rooms are left or handed over, its friends are told, nothing but its messages
-    /// stays. What a crash leaves undone, the next attempt does.
+    /// stays. What a crash leaves undone, the next attempt does. The answer is all that the session hears of it.
     pub(super) async fn delete_account(&self, who: &mut Participant, password: String) -> Result<Reply, Refusal> {
         let account = who.account().cloned().ok_or(Refusal::LoginRequired)?;
         let failed = |error: BackendError| unavailable("delete", &error);
         self.prove(who, &account, password).await?;
+        self.stop_hearing(who);
+        // Unless it comes to the end.
+        who.owes_attendance = true;
         let enrolments = self.backend.members.enrolments(&account).await.map_err(failed)?;
         let rooms = enrolments.into_iter().map(|enrolment| enrolment.room).collect();
         // What becomes of its rooms is no news for it. If the deletion fails further on, it goes back to those that it is in.

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Opening, SessionLimits, Shared};
-use crate::chat::{CloseReason, Command, Fault, Login, Notice, Refusal, Reply, SessionId, TokenBucket};
+use crate::chat::{Caused, CloseReason, Command, Fault, Login, Notice, Refusal, Reply, SessionId, TokenBucket};
 use crate::hub::{Call, Mailbox, PutOut, WireFormat};
 use crate::service::{LOOK_EVERY, Participant, Settling};
 use crate::telemetry::Metrics;
@@ -267,8 +267,9 @@ impl Reader<'_> {
         }
         self.shared.metrics.requests_total.with_label_values(&[speaking.kind.label()]).inc();
         let Request { tag, command, form, needs } = speaking.dialect.decode(message);
-        if command.as_ref().is_ok_and(|command| speaking.who.conduct().shows_event_of(command)) {
-            self.mailbox.await_reply(command.as_ref().is_ok_and(Command::decides));
+        let caused = command.as_ref().map(|command| speaking.who.conduct().caused_by(command)).unwrap_or_default();
+        if caused != Caused::Nothing {
+            self.mailbox.await_reply(caused);
         }
         let is_hello = matches!(command, Ok(Command::Hello { .. }));
         let format = WireFormat { form, framing: self.framing };

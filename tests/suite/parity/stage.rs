@@ -101,15 +101,7 @@ impl<'a> Stage<'a> {
                 // A number stands without quotes.
                 let request = request.replace(&format!("\"{REQUEST}\""), REQUEST);
                 let request = if request.contains(REQUEST) { self.known.filled(&request)? } else { request };
-                let mut frames = until_answered(client, &request).await?;
-                match step.act {
-                    // How many events the account still hears before its end is nobody's concern.
-                    Act::Delete => frames.retain(|frame| client.dialect().is_reply(frame)),
-                    // Another one's coming may overtake the answer.
-                    Act::Decide { .. } => frames.sort_by_key(|frame| !client.dialect().is_reply(frame)),
-                    _ => {}
-                }
-                received.insert(step.role, frames);
+                received.insert(step.role, until_answered(client, &request).await?);
             }
             (None, Act::Arrive) => {
                 received.insert(step.role, self.arrive(step.role).await?);

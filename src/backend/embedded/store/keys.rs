@@ -6,8 +6,10 @@ use super::super::super::{BackendError, Published};
 use super::{Batch, failed};
 use crate::chat::{Epoch, MessageId, Position, RoomId};
 
-/// (room, whose key it is, the key) → when it is forgotten, and where the message stands: epoch, offset, time, number.
-const KEYS: TableDefinition<'_, (&str, &str, &str), (i64, u64, u64, i64, u32)> = TableDefinition::new("keys");
+/// When it is forgotten, and where the message stands: epoch, offset, time, number.
+type Row = (i64, u64, u64, i64, u32);
+/// (room, whose key it is, the key) → what is known of it.
+const KEYS: TableDefinition<'_, (&str, &str, &str), Row> = TableDefinition::new("keys");
 
 /// Names what an author does in a room.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
