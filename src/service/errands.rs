@@ -14,6 +14,13 @@ pub struct Asking {
     pub request: RequestId,
 }
 
+/// Those who are to be told news of an account: its friends, in the order of their names, and the members of its rooms.
+#[derive(Default)]
+pub(super) struct Audience {
+    pub friends: Vec<Nickname>,
+    pub rooms: Vec<RoomId>,
+}
+
 impl Chat {
     /// Tells those who run a room that somebody asks to be let in.
     pub(super) async fn ask(&self, runners: Vec<Nickname>, asking: &Asking) {
@@ -67,13 +74,22 @@ impl Chat {
     /// Tells those who know an account, while they are there, something about it. Nothing is lost with it: who comes later
     /// sees how things are.
     pub(super) async fn spread(&self, account: &Nickname, news: News) {
-        let spread = async {
-            let (friends, rooms) =
-                tokio::try_join!(self.backend.friends.friends(account), self.backend.members.enrolments(account))?;
-            let rooms = rooms.into_iter().filter(|enrolment| enrolment.is_member).map(|enrolment| enrolment.room);
-            self.proclaim_news(account, news, friends, rooms.collect()).await
-        };
-        if let Err(error) = spread.await {
+        let audience = self.audience(account).await;
+        self.spread_to(audience, account, news).await;
+    }
+
+    /// Who knows an account at this moment.
+    pub(super) async fn audience(&self, account: &Nickname) -> Audience {
+        let (friends, rooms) =
+            tokio::join!(self.backend.friends.friends(account), self.backend.members.enrolments(account));
+        let unknown = |error: &BackendError| tracing::debug!(%error, "not all who know an account are known");
+        let rooms = rooms.inspect_err(unknown).unwrap_or_default();
+        let rooms = rooms.into_iter().filter(|enrolment| enrolment.is_member).map(|enrolment| enrolment.room);
+        Audience { friends: friends.inspect_err(unknown).unwrap_or_default(), rooms: rooms.collect() }
+    }
+
+    pub(super) async fn spread_to(&self, audience: Audience, account: &Nickname, news: News) {
+        if let Err(error) = self.proclaim_news(account, news, audience).await {
             tracing::debug!(%error, "news of an account were not told");
         }
     }
@@ -82,9 +98,9 @@ impl Chat {
         &self,
         account: &Nickname,
         news: News,
-        friends: Vec<Nickname>,
-        rooms: Vec<RoomId>,
+        audience: Audience,
     ) -> Result<(), BackendError> {
+        let Audience { friends, rooms } = audience;
         if friends.is_empty() && rooms.is_empty() {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::errands::Audience;
 use super::names::Proof;
 use super::{CALLS_AT_ONCE, Chat, Outcome, Participant, unavailable};
 use crate::backend::{BackendError, Proclamation};
@@ -68,9 +69,10 @@ impl Chat {
     /// The session goes on as a guest without a name.
     pub(super) async fn log_off(&self, who: &mut Participant) -> Result<Reply, Refusal> {
         let account = who.account().cloned().ok_or(Refusal::LoginRequired)?;
+        let audience = self.audience(&account).await;
         self.give_up_name(who, &account).await?;
         self.be_nobody(who);
-        self.spread(&account, News::Offline).await;
+        self.spread_to(audience, &account, News::Offline).await;
         Ok(Reply::Done)
     }
 
@@ -106,7 +108,7 @@ impl Chat {
         let friends = self.backend.friends.friends(&account).await.map_err(failed)?;
         let push = Push::FriendDeleted { account: account.clone() };
         stream::iter(&friends).for_each_concurrent(CALLS_AT_ONCE, |friend| self.notify(friend, &push)).await;
-        if let Err(error) = self.proclaim_news(&account, News::Deleted, friends, rooms).await {
+        if let Err(error) = self.proclaim_news(&account, News::Deleted, Audience { friends, rooms }).await {
             tracing::debug!(%error, "those in the rooms were not told");
         }
         self.backend.users.delete_user(&account).await.map_err(failed)?;

@@ -2,6 +2,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::errands::Audience;
 use super::roster::{Debt, Standing};
 use super::{CALLS_AT_ONCE, Chat, Participant};
 use crate::backend::{BackendError, Claimant, Claimed, Entry, Holder};
@@ -27,12 +28,21 @@ impl Chat {
                 self.roster.owe(Debt::Leave { room, who: who.actor() });
             }
         }
+        // Who knew it while it was there.
+        let audience = match who.account() {
+            Some(account) => self.audience(account).await,
+            None => Audience::default(),
+        };
+        let mut is_gone = false;
         for nickname in noted.names {
             match self.give_up_name(&who, &nickname).await {
-                Ok(true) if who.account() == Some(&nickname) => self.spread(&nickname, News::Offline).await,
+                Ok(true) if who.account() == Some(&nickname) => is_gone = true,
                 Ok(_) => {}
                 Err(_) => self.roster.owe(Debt::Release { nickname, session: who.id }),
             }
+        }
+        if let (true, Some(account)) = (is_gone, who.account()) {
+            self.spread_to(audience, account, News::Offline).await;
         }
         self.roster.strike(&who);
     }
