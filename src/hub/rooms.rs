@@ -134,6 +134,8 @@ struct Entry {
 enum Phase {
     /// Being told what it missed: what is heard meanwhile is put by.
     Waiting(Heard),
+    /// Was told everything up to this position, which the others may still have to hear.
+    Ahead(Position),
     /// Entering: nothing is delivered before its own join.
     Joining,
     Active,
@@ -211,7 +213,7 @@ impl Hub {
                 entry.member.mailbox.event(id, bytes, false);
             }
         }
-        entry.phase = Phase::Active;
+        entry.phase = Phase::Ahead(told);
         true
     }
 
@@ -380,6 +382,8 @@ impl Hub {
                 }
                 Phase::Joining => continue,
                 Phase::Active | Phase::Waiting(_) => {}
+                Phase::Ahead(told) if past(*told, envelope.position) => entry.phase = Phase::Active,
+                Phase::Ahead(_) => continue,
                 Phase::Leaving { last, .. } => {
                     someone_goes = true;
                     if past(*last, envelope.position) {
@@ -463,7 +467,7 @@ impl RoomState {
                 entry.phase = Phase::Active;
                 true
             }
-            Phase::Active => true,
+            Phase::Active | Phase::Ahead(_) => true,
             Phase::Waiting(heard) => {
                 heard.overrun = true;
                 true
@@ -487,7 +491,7 @@ impl RoomState {
     fn put_all_out(&mut self, id: &RoomId) {
         self.members.retain(|_, entry| match entry.phase {
             Phase::Joining => true,
-            Phase::Active | Phase::Waiting(_) => {
+            Phase::Active | Phase::Ahead(_) | Phase::Waiting(_) => {
                 entry.member.mailbox.put_out(PutOut { room: id.clone(), shown: false });
                 false
             }

@@ -330,6 +330,22 @@ async fn a_join_that_another_read_from_the_stream_still_lets_in() {
 }
 
 #[tokio::test]
+async fn who_was_told_more_than_the_others_have_heard_is_not_told_again() {
+    let bench = bench();
+    let one = bench.enter(1);
+    bench.deliver(&event(1, 1, EventKind::Joined));
+    let member = bench.guest(9);
+    let mailbox = member.mailbox.clone();
+    bench.hub.wait(&bench.room, member);
+    LocalMember { mailbox: mailbox.clone(), ..bench.guest(9) }.tell(&bench.room, &said(1, 2));
+    assert!(bench.hub.activate(&bench.room, SessionId::from_u128(9), at(2)));
+    bench.deliver(&said(1, 2));
+    bench.deliver(&said(1, 3));
+    assert_eq!(bodies(&mailbox).await, ["m2", "m3"]);
+    assert_eq!(bodies(&one).await, ["User Anonymous has joined the room", "m2", "m3"]);
+}
+
+#[tokio::test]
 async fn who_missed_too_much_while_being_told_is_told_once_more() {
     let bench = bench();
     bench.enter(1);
