@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 
-use super::super::search::{is_found, probe, words};
+use super::super::search::{is_found, looks, probe, words};
 use super::super::{BackendError, Page, Search};
 use super::Embedded;
 use super::accounts::Accounts;
@@ -90,7 +90,7 @@ impl<'a> Query<'a> {
         known: impl Fn(&str) -> Option<(T, Vec<String>)>,
     ) -> Page<T> {
         let (first, after) = after.map_or((0, ""), read_cursor);
-        let mut left = limit.saturating_mul(10).saturating_add(100);
+        let mut left = looks(limit);
         let (mut found, mut last) = (Vec::new(), None);
         for (at, beginning) in self.beginnings.iter().enumerate().skip(first) {
             let from = match after {

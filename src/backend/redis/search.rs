@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 
-use super::super::search::{is_found, probe, words};
+use super::super::search::{is_found, looks, probe, words};
 use super::super::{BackendError, Page, Search};
 use super::Redis;
 use crate::chat::{Nickname, RoomId};
@@ -108,7 +108,7 @@ impl Redis {
         let mut connection = self.pooled().await?;
         let mut walk = Walk::new(query, after);
         let mut found: Vec<(String, String)> = Vec::new();
-        let mut budget = 10 * limit + 100;
+        let mut budget = looks(limit);
         // One more than is asked for tells whether there is more. Where few of them are hits, larger steps are taken.
         let mut step = limit + 1;
         while let Some(range) = walk.ranges.front().cloned() {

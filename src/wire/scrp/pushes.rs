@@ -110,7 +110,10 @@ fn changes<'a>(news: &'a RoomNews, push: impl Fn(&'static str) -> Message<'a>) -
         nickname.as_deref().map(|text| Message { room_nickname: Some(text), ..push("ROOM_NICKNAME_CHANGED") });
     let description =
         description.as_deref().map(|text| Message { room_description: Some(text), ..push("ROOM_DESCRIPTION_CHANGED") });
-    [access, nickname, description].iter().flatten().map(json).collect()
+    let mut messages: Vec<_> = [access, nickname, description].into_iter().flatten().collect();
+    // Each has a number of its own, so that none is taken for the repeat of another.
+    messages.iter_mut().zip(0..).for_each(|(message, more)| message.push_id += more);
+    messages.iter().map(json).collect()
 }
 
 /// What one session is told.

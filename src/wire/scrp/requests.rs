@@ -15,6 +15,8 @@ use crate::chat::{
 
 /// Entries in one page, unless the client asks for fewer.
 const PAGE_LIMIT: usize = 200;
+/// Hits in one page of a search, unless the client asks for another number: what a person looks at.
+const SEARCH_LIMIT: usize = 20;
 /// Longest key under which a message is accepted once, in Unicode scalar values.
 const KEY_CHARS_MAX: usize = 64;
 /// Longest version, of a client or of the protocol.
@@ -159,11 +161,15 @@ pub fn get_room_members(fields: &Fields<'_>) -> Result<Asked, Refusal> {
 
 pub fn search(fields: &Fields<'_>) -> Result<(String, Option<String>, usize), Refusal> {
     let (query, cursor) = (fields.text("query")?, fields.optional_text("cursor")?);
-    Ok((query.into_owned(), cursor.map(Cow::into_owned), limit(fields)?))
+    Ok((query.into_owned(), cursor.map(Cow::into_owned), limit_or(SEARCH_LIMIT, fields)?))
 }
 
 fn limit(fields: &Fields<'_>) -> Result<usize, Refusal> {
-    let limit = fields.optional_uint32("limit")?.map_or(PAGE_LIMIT, |limit| limit as usize);
+    limit_or(PAGE_LIMIT, fields)
+}
+
+fn limit_or(default: usize, fields: &Fields<'_>) -> Result<usize, Refusal> {
+    let limit = fields.optional_uint32("limit")?.map_or(default, |limit| limit as usize);
     if (1..=PAGE_LIMIT).contains(&limit) { Ok(limit) } else { Err(Refusal::ParameterInvalid("limit")) }
 }
 
