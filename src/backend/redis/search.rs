@@ -113,7 +113,7 @@ impl Redis {
         let mut step = limit + 1;
         while let Some(range) = walk.ranges.front().cloned() {
             let count = step.min(ENTRIES_AT_ONCE).min(budget);
-            step *= 2;
+            step *= 4;
             let entries = self.entries(subject, &range, walk.after.as_deref(), count, &mut connection).await?;
             budget -= entries.len();
             for (entry, id) in self.hits(subject, &walk, query, &entries, &mut connection).await? {
