@@ -11,7 +11,7 @@ const LOOKS_MAX: usize = 300;
 
 /// How many entries of the index a page of so many hits looks at, at most.
 pub fn looks(limit: usize) -> usize {
-    limit.saturating_mul(4).saturating_add(100).min(LOOKS_MAX)
+    limit.saturating_mul(10).saturating_add(100).min(LOOKS_MAX)
 }
 
 /// Words of one text that it can be found by; further ones are not looked at.
