@@ -44,6 +44,22 @@ pub enum Caused {
 }
 
 impl Conduct {
+    /// As most dialects have it; each names in what it differs.
+    pub const PLAIN: Self = Self {
+        login_first: false,
+        login_once: false,
+        login_tolerates_clash: false,
+        join_creates: false,
+        in_lobby: false,
+        single_room: false,
+        enrols: false,
+        reads_inbox: false,
+        friends_only: false,
+        sees_own_messages: true,
+        sees_own_leaving: false,
+        in_step: false,
+    };
+
     /// Whether the session is shown an event that this command causes; its answer must then come first.
     pub fn caused_by(&self, command: &Command) -> Caused {
         match command {

@@ -19,20 +19,7 @@ use crate::chat::{
 pub struct Action;
 
 const RULES: Rules = Rules {
-    conduct: Conduct {
-        login_first: false,
-        login_once: false,
-        login_tolerates_clash: false,
-        join_creates: true,
-        in_lobby: false,
-        single_room: false,
-        enrols: false,
-        reads_inbox: false,
-        friends_only: false,
-        sees_own_messages: true,
-        sees_own_leaving: false,
-        in_step: false,
-    },
+    conduct: Conduct { join_creates: true, ..Conduct::PLAIN },
     message_bytes_max: None,
     long_message_closes: false,
     line_end: b"\n",

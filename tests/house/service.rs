@@ -85,20 +85,7 @@ struct Guest {
 }
 
 const FORMAT: WireFormat = WireFormat { form: EventForm::SimpleExtended, framing: FramingKind::Lines };
-const CONDUCT: Conduct = Conduct {
-    login_first: false,
-    login_once: false,
-    login_tolerates_clash: false,
-    join_creates: false,
-    in_lobby: true,
-    single_room: false,
-    enrols: false,
-    reads_inbox: false,
-    friends_only: false,
-    sees_own_messages: true,
-    sees_own_leaving: false,
-    in_step: false,
-};
+const CONDUCT: Conduct = Conduct { in_lobby: true, ..Conduct::PLAIN };
 
 fn bench(require_login: bool) -> Bench {
     let metrics = Arc::new(Metrics::new());

@@ -29,17 +29,11 @@ const PROTOCOL_VERSION: &str = "0.0.3";
 const RULES: Rules = Rules {
     conduct: Conduct {
         login_first: true,
-        login_once: false,
-        login_tolerates_clash: false,
-        join_creates: false,
-        in_lobby: false,
-        single_room: false,
         enrols: true,
         reads_inbox: true,
         friends_only: true,
         sees_own_messages: false,
-        sees_own_leaving: false,
-        in_step: false,
+        ..Conduct::PLAIN
     },
     message_bytes_max: None,
     long_message_closes: false,
