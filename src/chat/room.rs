@@ -85,6 +85,14 @@ pub struct RoomRecord {
     pub description: String,
 }
 
+impl RoomRecord {
+    /// What everybody may see of it.
+    pub fn summary(&self, room: RoomId, members: u64) -> RoomSummary {
+        let Self { access, nickname, description, .. } = self.clone();
+        RoomSummary { room, access, nickname, description, members }
+    }
+}
+
 /// Somebody who asked to be let into a permission room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applicant {

@@ -163,9 +163,8 @@ impl Chat {
     /// A kept room and who runs it.
     pub(super) async fn room(&self, room: RoomId) -> Result<Reply, Refusal> {
         let view = self.view(&room).await?;
-        let RoomRecord { owner, access, nickname, description, .. } = view.record;
-        let summary = RoomSummary { room, access, nickname, description, members: view.members };
-        Ok(Reply::Room { summary, owner, admins: view.admins })
+        let summary = view.record.summary(room, view.members);
+        Ok(Reply::Room { summary, owner: view.record.owner, admins: view.admins })
     }
 
     /// The rooms of which the session's account is a member.
@@ -194,23 +193,11 @@ impl Chat {
 
     /// What there is to be seen of rooms, in the same order. A room that a join made has nothing but its members.
     async fn summaries(&self, rooms: Vec<RoomId>) -> Result<Vec<RoomSummary>, Refusal> {
-        let look = async |room: RoomId| {
-            let (nickname, description) = (String::new(), String::new());
-            match self.backend.rooms.view(&room).await? {
-                Some(view) => {
-                    let RoomRecord { access, nickname, description, .. } = view.record;
-                    Ok(RoomSummary { room, access, nickname, description, members: view.members })
-                }
-                None => {
-                    let members = self.backend.presence.members(&room).await?;
-                    Ok::<_, BackendError>(RoomSummary {
-                        room,
-                        access: AccessType::Public,
-                        nickname,
-                        description,
-                        members,
-                    })
-                }
+        let look = async |room: RoomId| match self.backend.rooms.view(&room).await? {
+            Some(view) => Ok(view.record.summary(room, view.members)),
+            None => {
+                let members = self.backend.presence.members(&room).await?;
+                Ok::<_, BackendError>(RoomRecord::default().summary(room, members))
             }
         };
         let found: Result<Vec<_>, _> = stream::iter(rooms).map(look).buffered(CALLS_AT_ONCE).try_collect().await;

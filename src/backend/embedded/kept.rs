@@ -251,7 +251,6 @@ impl Kept {
     }
 
     pub fn summary(&self, room: RoomId, members: u64) -> RoomSummary {
-        let RoomRecord { access, nickname, description, .. } = self.record.clone();
-        RoomSummary { room, access, nickname, description, members }
+        self.record.summary(room, members)
     }
 }

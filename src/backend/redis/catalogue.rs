@@ -101,9 +101,7 @@ impl Redis {
         for (room, pair) in rooms.into_iter().zip(answers.chunks_exact(2)) {
             let read = redis::from_redis_value_ref::<Vec<Option<String>>>(&pair[0]).map_err(|_| odd_answer())?;
             let members = redis::from_redis_value_ref(&pair[1]).map_err(|_| odd_answer())?;
-            if let Some(RoomRecord { access, nickname, description, .. }) = record(&read) {
-                summaries.push(RoomSummary { room, access, nickname, description, members });
-            }
+            summaries.extend(record(&read).map(|record| record.summary(room, members)));
         }
         Ok(summaries)
     }
