@@ -14,18 +14,23 @@ pub(super) const NOWHERE: Position = Position { epoch: Epoch::NONE, offset: 0 };
 impl Chat {
     /// The session is one of an account from now on: it is told what waits for it, and hears the account's rooms.
     pub async fn attend(&self, who: &mut Participant) {
-        if let Err(error) = self.attend_rooms(who).await {
-            // What is not attended is attended at the next look.
-            tracing::debug!(%error, session = %who.id, "the account's rooms are not all heard yet");
-            who.owes_attendance = true;
-        }
+        self.attend_all(who).await;
         self.tell_mail(who).await;
     }
 
     /// Attends what could not be attended when the backend was away.
     pub async fn attend_the_rest(&self, who: &mut Participant) {
-        if std::mem::take(&mut who.owes_attendance) && self.attend_rooms(who).await.is_err() {
-            who.owes_attendance = true;
+        if who.owes_attendance {
+            self.attend_all(who).await;
+        }
+    }
+
+    /// Attends every room of the account that is not attended yet; what cannot be attended now is at the next look.
+    pub(super) async fn attend_all(&self, who: &mut Participant) {
+        let attended = self.attend_rooms(who).await;
+        who.owes_attendance = attended.is_err();
+        if let Err(error) = attended {
+            tracing::debug!(%error, session = %who.id, "the account's rooms are not all heard yet");
         }
     }
 
@@ -50,10 +55,7 @@ impl Chat {
             return;
         }
         // The list says from where on.
-        if let Err(error) = self.attend_rooms(who).await {
-            tracing::debug!(%error, session = %who.id, "a new room is not heard yet");
-            who.owes_attendance = true;
-        }
+        self.attend_all(who).await;
     }
 
     /// The session's account has created a room, whose stream stood there before.
@@ -79,12 +81,8 @@ impl Chat {
         told: Option<Position>,
     ) -> Result<(), BackendError> {
         let Some(format) = self.sessions.format(who.id) else { return Ok(()) };
-        if let Some(ready) = self.hub.wait(room, who.member(format)).ready {
-            if !ready.await.unwrap_or(false) {
-                self.hub.remove(room, who.id);
-                return Err(BackendError::Unavailable("the room's traffic cannot be had".into()));
-            }
-            self.hub.confirm(room);
+        if !self.hears(who, room, self.hub.wait(room, who.member(format))).await {
+            return Err(BackendError::Unavailable("the room's traffic cannot be had".into()));
         }
         let mut missed = Missed { member: who.member(format), account, room, is_in: told.is_some() };
         let mut from = told.unwrap_or(NOWHERE);

@@ -4,7 +4,7 @@ use super::keeping::done;
 use super::membership::Refused;
 use super::{Chat, Outcome, Participant, unavailable};
 use crate::backend::{Entered, Resigned};
-use crate::chat::{Actor, EventKind, Nickname, Refusal, Reply, RoomId, RoomView, SessionId};
+use crate::chat::{Actor, EventKind, Nickname, Refusal, Reply, RoomId, RoomView};
 use crate::hub::WireFormat;
 
 impl Chat {
@@ -37,12 +37,8 @@ impl Chat {
         format: WireFormat,
     ) -> Result<Result<Entered, Refused>, Refusal> {
         let attends = who.rooms.contains(room);
-        if !attends && let Some(ready) = self.hub.enter(room, who.member(format)).ready {
-            if !ready.await.unwrap_or(false) {
-                self.hub.remove(room, who.id);
-                return Err(Refusal::Unavailable);
-            }
-            self.hub.confirm(room);
+        if !attends && !self.hears(who, room, self.hub.enter(room, who.member(format))).await {
+            return Err(Refusal::Unavailable);
         }
         let entered = self.enter_with(who, room, password, true).await;
         match &entered {
@@ -90,15 +86,13 @@ impl Chat {
 
     /// Puts somebody out of a room: an account, a guest who is there, or both under one name.
     pub(super) async fn remove(&self, who: &Participant, room: RoomId, subject: &Nickname) -> Result<Reply, Refusal> {
-        let holder = self.backend.presence.holder(subject).await.map_err(|error| unavailable("holder", &error))?;
-        let session = holder.map(|holder| holder.session);
-        let out =
-            Actor { session: session.unwrap_or_else(|| SessionId::from_u128(0)), nickname: Some(subject.clone()) };
-        let user = self.backend.users.user(subject).await.map_err(|error| unavailable("user", &error))?;
         self.view(&room).await?;
-        if session.is_none() && user.is_none() {
-            return Err(Refusal::UserNotFound);
-        }
+        let (user, holder) = self.bearer(subject).await?;
+        let out = match holder {
+            Some(holder) => Actor { session: holder.session, nickname: Some(subject.clone()) },
+            None if user.is_some() => Actor::account(subject.clone()),
+            None => return Err(Refusal::UserNotFound),
+        };
         done("remove", self.backend.members.remove(&room, &who.actor(), &out).await).map(|()| Reply::Done)
     }
 

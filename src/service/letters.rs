@@ -2,7 +2,7 @@
 //! two accounts can be read again.
 
 use super::{Chat, Outcome, Participant, Settling, unavailable};
-use crate::backend::{BackendError, Delivery, Holder, INBOX_MAX, Publication, Published, Publisher, Put};
+use crate::backend::{Delivery, Holder, INBOX_MAX, Publication, Published, Publisher, Put};
 use crate::chat::{
     Addressee, Event, EventKind, MessageId, Nickname, Notice, PrivateMessage, Push, Refusal, Reply, RoomId, SessionId,
 };
@@ -47,16 +47,13 @@ impl Chat {
         match to {
             Addressee::Session(session) => self.hand_over_letter(who, session, letter, Refusal::UserNotFound).await,
             Addressee::Nickname(name) => {
-                let failed = |error: BackendError| unavailable("private message", &error);
-                let holder = self.backend.presence.holder(&name).await.map_err(failed)?;
-                let account = self.backend.users.user(&name).await.map_err(failed)?.is_some();
-                match (account, holder) {
-                    (true, holder) => self.write_to_account(who, &name, holder, letter).await,
+                match self.bearer(&name).await? {
+                    (Some(_), holder) => self.write_to_account(who, &name, holder, letter).await,
                     // Somebody holds the name on a node that does not hear: it will come back, or be swept.
-                    (false, Some(holder)) => {
+                    (None, Some(holder)) => {
                         self.hand_over_letter(who, holder.session, letter, Refusal::Unavailable).await
                     }
-                    (false, None) => Err(Refusal::UserNotFound),
+                    (None, None) => Err(Refusal::UserNotFound),
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::errands::Asking;
 use super::{Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{BackendError, Claimant, Claimed, Denial, Entered, Entry, Ticket};
 use crate::chat::{Nickname, Position, Refusal, Reply, RequestId, RoomId, RoomRef};
-use crate::hub::{Departure, PutOut, WireFormat};
+use crate::hub::{Arrival, Departure, PutOut, WireFormat};
 
 /// How often a join is tried whose room changes its password meanwhile.
 const PASSWORD_TRIES: usize = 3;
@@ -72,13 +72,8 @@ impl Chat {
     ) -> Result<Result<Entered, Refused>, Refusal> {
         self.settle_doubts(who, Some(room)).await?;
         let member = who.member(format);
-        let arrival = self.hub.enter(room, member);
-        if let Some(ready) = arrival.ready {
-            if !ready.await.unwrap_or(false) {
-                self.hub.remove(room, who.id);
-                return Err(Refusal::Unavailable);
-            }
-            self.hub.confirm(room);
+        if !self.hears(who, room, self.hub.enter(room, member)).await {
+            return Err(Refusal::Unavailable);
         }
         self.roster.note_room(who, room);
         let entered = self.enter_with(who, room, password, false).await;
@@ -95,6 +90,19 @@ impl Chat {
             Err(_) => self.hub.remove(room, who.id),
         }
         entered
+    }
+
+    /// Waits until a room's traffic is sure to arrive for a session that was placed there; `false` when it will not, and the
+    /// session is taken out again.
+    pub(super) async fn hears(&self, who: &Participant, room: &RoomId, arrival: Arrival) -> bool {
+        let Some(ready) = arrival.ready else { return true };
+        let hears = ready.await.unwrap_or(false);
+        if hears {
+            self.hub.confirm(room);
+        } else {
+            self.hub.remove(room, who.id);
+        }
+        hears
     }
 
     /// Enters with a password where one is asked for: as a session, or for good as its account.

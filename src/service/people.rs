@@ -5,8 +5,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::errands::Audience;
 use super::names::Proof;
 use super::{CALLS_AT_ONCE, Chat, Outcome, Participant, unavailable};
-use crate::backend::{BackendError, Proclamation};
-use crate::chat::{Credential, Login, LoginId, News, Nickname, Push, Refusal, Reply, Revocation, UserChange, UserView};
+use crate::backend::{BackendError, Holder, Proclamation};
+use crate::chat::{
+    Credential, Login, LoginId, News, Nickname, Push, Refusal, Reply, Revocation, User, UserChange, UserView,
+};
 
 impl Chat {
     pub(super) async fn sign_up(&self, account: &Nickname, password: String, nickname: &str) -> Result<Reply, Refusal> {
@@ -177,6 +179,12 @@ impl Chat {
     pub(super) async fn user(&self, account: &Nickname) -> Result<UserView, Refusal> {
         let user = self.backend.users.user(account).await.map_err(|error| unavailable("user", &error))?;
         user.map(UserView::from).ok_or(Refusal::UserNotFound)
+    }
+
+    /// The account of a name, and the session that bears the name at this moment.
+    pub(super) async fn bearer(&self, name: &Nickname) -> Result<(Option<User>, Option<Holder>), Refusal> {
+        let asked = tokio::try_join!(self.backend.users.user(name), self.backend.presence.holder(name));
+        asked.map_err(|error| unavailable("bearer", &error))
     }
 
     pub(super) async fn must_exist(&self, account: &Nickname) -> Result<(), Refusal> {
