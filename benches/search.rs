@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
-use crosstalk::backend::redis::{Redis, Settings};
+use crosstalk::backend::redis::{Access, Redis, Settings};
 use crosstalk::backend::{Backend, Creation, Presence, inbound};
 use crosstalk::chat::{AccessType, Nickname, NodeId, RoomId, RoomRecord};
 use crosstalk::telemetry::Metrics;
@@ -71,6 +71,7 @@ async fn redis(server: &support::redis::Redis) -> Backend {
     let (sender, _inbound) = inbound(1 << 20, metrics.clone());
     let settings = Settings {
         url: server.url(),
+        access: Access::default(),
         key_prefix: "b:".into(),
         pool_size: 16,
         connect_timeout: support::DEADLINE,

@@ -27,8 +27,12 @@ pub enum Heard {
     Notice { session: SessionId, notice: Notice, delivered: oneshot::Sender<bool> },
     /// For every node.
     Proclamation(Proclamation),
-    /// Something may have been missed: every room must be caught up, every login looked at again.
+    /// Anything may have been missed: every room must be caught up, every login looked at again.
     Interrupted,
+    /// In these rooms something may have been missed.
+    MissedIn(Vec<RoomId>),
+    /// What was for the node's sessions or for all nodes may have been missed.
+    MissedNotices,
     /// Somebody waits until everything before this was dispatched.
     Barrier(oneshot::Sender<()>),
 }
@@ -43,7 +47,8 @@ impl Heard {
                     _ => 0,
                 },
                 Self::Notice { notice: Notice::Private { message, .. }, .. } => message.text.len(),
-                Self::Notice { .. } | Self::Proclamation(_) | Self::Interrupted | Self::Barrier(_) => 0,
+                Self::Notice { .. } | Self::Proclamation(_) | Self::Barrier(_) => 0,
+                Self::Interrupted | Self::MissedIn(_) | Self::MissedNotices => 0,
             }
     }
 }
@@ -82,7 +87,8 @@ impl InboundSender {
     pub fn send(&self, heard: Heard) {
         let cost = heard.cost();
         let before = self.shared.bytes.fetch_add(cost, Ordering::Relaxed);
-        let fits = before + cost <= self.shared.bytes_max || matches!(heard, Heard::Interrupted | Heard::Barrier(_));
+        let word = matches!(heard, Heard::Interrupted | Heard::MissedIn(_) | Heard::MissedNotices | Heard::Barrier(_));
+        let fits = word || before + cost <= self.shared.bytes_max;
         if !fits {
             self.shared.bytes.fetch_sub(cost, Ordering::Relaxed);
             self.shared.metrics.bus_dropped_total.inc();

@@ -128,6 +128,12 @@ fn check(config: Config) -> Result<Config, ConfigError> {
     if config.tls.follow_ms == 0 {
         return wrong("tls.follow_ms", "must be above 0");
     }
+    if config.redis.key_prefix.contains(['{', '}']) {
+        return wrong("redis.key_prefix", "must not contain braces, which say where in a cluster a key is");
+    }
+    if config.redis.certificate.is_empty() != config.redis.key.is_empty() {
+        return wrong("redis.certificate", "needs redis.key, and the other way round");
+    }
     if config.redis.pool_size == 0 {
         return wrong("redis.pool_size", "must be above 0");
     }
@@ -142,6 +148,8 @@ fn check(config: Config) -> Result<Config, ConfigError> {
     }
     let mut config = config;
     auth::take_file(&mut config.storage.redis, &config.storage.redis_file, "storage.redis_file")?;
+    let redis = &mut config.redis;
+    auth::take_file(&mut redis.sentinel_password, &redis.sentinel_password_file, "redis.sentinel_password_file")?;
     auth::read_secrets(&mut config.auth)?;
     auth::check(&config.auth)?;
     Ok(config)

@@ -175,7 +175,9 @@ config! {
     }
     /// Where state lives: embedded in this process, or in a Redis shared by any number of nodes.
     storage: Storage {
-        /// URL of the Redis that the nodes share (`redis://[user:password@]host:port[/db]`); empty for the embedded store.
+        /// URL of the Redis that the nodes share: `redis://[user:password@]host:port[/db]`,
+        /// `redis+sentinel://[user:password@]host:port,host:port/service[/db]` or
+        /// `redis+cluster://[user:password@]host:port,host:port`; with `rediss` through TLS. Empty for the embedded store.
         redis: String = String::new();
         /// File that holds the Redis URL, for a URL with a password; read at the start, wins over an empty `redis` only.
         redis_file: String = String::new();
@@ -190,6 +192,18 @@ config! {
     }
     /// How this node talks to Redis.
     redis: RedisTuning {
+        /// PEM file with the authorities to trust instead of the usual ones, for a URL with `rediss`.
+        ca_file: String = String::new();
+        /// PEM file with this client's certificate, for a Redis that asks for one.
+        certificate: String = String::new();
+        /// PEM file with the key of `certificate`.
+        key: String = String::new();
+        /// User for the Sentinels; the one in the URL is for the Redis that they watch.
+        sentinel_user: String = String::new();
+        /// Password for the Sentinels.
+        sentinel_password: String = String::new();
+        /// File that holds the password for the Sentinels; read at the start, wins over an empty `sentinel_password` only.
+        sentinel_password_file: String = String::new();
         /// Begins every key and channel.
         key_prefix: String = "ct:".to_owned();
         /// Connections for claims, joins and housekeeping; messages have a connection of their own.

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::ambient::{Clock, Entropy};
 use crate::auth::Outcome;
 use crate::backend::embedded::{Embedded, Retention};
-use crate::backend::redis::{Redis, Settings};
+use crate::backend::redis::{Access, Redis, Settings};
 use crate::backend::{Backend, InboundSender, inbound};
 use crate::chat::{CloseReason, NodeId, Refusal};
 use crate::config::{Config, Shutdown};
@@ -208,6 +208,13 @@ async fn backend(
     }
     let settings = Settings {
         url: storage.redis.clone(),
+        access: Access {
+            ca_file: config.redis.ca_file.clone(),
+            certificate: config.redis.certificate.clone(),
+            key: config.redis.key.clone(),
+            sentinel_user: config.redis.sentinel_user.clone(),
+            sentinel_password: config.redis.sentinel_password.clone(),
+        },
         key_prefix: config.redis.key_prefix.clone(),
         pool_size: config.redis.pool_size,
         connect_timeout: millis(config.redis.connect_timeout_ms),

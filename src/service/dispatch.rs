@@ -41,11 +41,11 @@ pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationT
             Heard::Proclamation(Proclamation::Revoked { account, which }) => chat.sessions.revoke(&account, &which),
             Heard::Proclamation(Proclamation::News(bulletin)) => chat.tell_news(&bulletin),
             Heard::Interrupted => {
-                catch_ups.all();
-                catch_ups.look_at_logins();
-                // A bell may have been missed.
-                chat.sessions.ring_all();
+                catch_ups.rooms(chat.hub.rooms());
+                catch_ups.notices();
             }
+            Heard::MissedIn(rooms) => catch_ups.rooms(rooms),
+            Heard::MissedNotices => catch_ups.notices(),
             Heard::Barrier(reached) => {
                 // Who waited may have given up.
                 let _ = reached.send(());
@@ -78,16 +78,18 @@ impl CatchUps {
         }
     }
 
-    fn all(&self) {
-        for room in self.chat.hub.rooms() {
+    fn rooms(&self, rooms: Vec<RoomId>) {
+        for room in rooms {
             if let Some(from) = self.chat.hub.begin_catch_up(&room) {
                 self.begin(room, from);
             }
         }
     }
 
-    /// What was revoked while nothing was heard is found out.
-    fn look_at_logins(&self) {
+    /// What was revoked while nothing was heard is found out, and what waits in inboxes.
+    fn notices(&self) {
+        // A bell may have been missed.
+        self.chat.sessions.ring_all();
         let (chat, stop) = (self.chat.clone(), self.stop.clone());
         let looking = async move {
             while !chat.look_at_logins().await {
@@ -99,7 +101,11 @@ impl CatchUps {
 
     fn begin(&self, room: RoomId, from: Position) {
         let (chat, permits, stop) = (self.chat.clone(), self.permits.clone(), self.stop.clone());
-        self.tasks.spawn(async move { stop.run_until_cancelled(catch_up(&chat, &room, from, &permits)).await });
+        self.tasks.spawn(async move {
+            chat.metrics.backfills_waiting.inc();
+            stop.run_until_cancelled(catch_up(&chat, &room, from, &permits)).await;
+            chat.metrics.backfills_waiting.dec();
+        });
     }
 }
 

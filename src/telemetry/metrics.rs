@@ -109,8 +109,11 @@ metrics! {
     debts: IntGauge "crosstalk_debts" [] [] "Names and memberships of ended sessions that the broker still has to be told of.";
     broker_up: IntGauge "crosstalk_broker_up" [] [] "1 while the broker answers this node, else 0.";
     broker_errors_total: IntCounter "crosstalk_broker_errors_total" [] [] "Broker calls that failed or took too long.";
-    bus_up: IntGauge "crosstalk_bus_up" [] [] "1 while the subscription connection is proven to hear, else 0.";
-    bus_reconnects_total: IntCounter "crosstalk_bus_reconnects_total" [] [] "Subscription connections built again after a loss.";
+    bus_up: IntGauge "crosstalk_bus_up" [] [] "1 while every subscription connection is proven to hear, else 0.";
+    bus_rebuilds_total: IntCounterVec "crosstalk_bus_rebuilds_total" ["cause"] [] "Subscription connections built again, by cause: lost, deaf, refused, moved.";
+    bus_heartbeats_lost_total: IntCounter "crosstalk_bus_heartbeats_lost_total" [] [] "Heartbeats that Redis took and that were never heard.";
+    bus_channels_waiting: IntGauge "crosstalk_bus_channels_waiting" [] [] "Channels that are wanted and not subscribed yet, after a reconnect or a moved slot.";
+    backfills_waiting: IntGauge "crosstalk_backfills_waiting" [] [] "Rooms whose stream is being read, or waits for it, after something was missed.";
     bus_heartbeat_seconds: Histogram "crosstalk_bus_heartbeat_seconds" [] [LATENCY_SECONDS] "Time from publishing a heartbeat to hearing it on the subscription connection, in seconds.";
     bus_queue_bytes: IntGauge "crosstalk_bus_queue_bytes" [] [] "Bytes heard from the broker and not yet dispatched.";
     bus_dropped_total: IntCounter "crosstalk_bus_dropped_total" [] [] "Events dropped because the dispatch queue was full; each is followed by a backfill.";

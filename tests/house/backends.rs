@@ -104,7 +104,7 @@ use std::time::Duration;
 
 use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
-use crosstalk::backend::redis::{Redis, Settings};
+use crosstalk::backend::redis::{Access, Redis, Settings};
 use crosstalk::backend::{
     Backend, Claimant, Claimed, Entered, Entry, Heard, Holder, Inbound, Lease, Presence, Publication, Published,
     Publisher, Ticket, decode_live, inbound,
@@ -164,6 +164,7 @@ async fn redis_with(server: &Server, change: impl FnOnce(&mut Settings)) -> Node
     let id = NodeId::from_random(Entropy::system().bits());
     let mut settings = Settings {
         url: server.url(),
+        access: Access::default(),
         key_prefix: "t:".into(),
         pool_size: 4,
         connect_timeout: DEADLINE,
@@ -192,7 +193,13 @@ impl Node {
                 Some(Heard::Raw { room, bytes }) => return (room, decode_live(&bytes).unwrap()),
                 Some(Heard::Event { room, envelope }) => return (room, envelope),
                 Some(Heard::Barrier(reached)) => drop(reached.send(())),
-                Some(Heard::Notice { .. } | Heard::Proclamation(_) | Heard::Interrupted) => {}
+                Some(
+                    Heard::Notice { .. }
+                    | Heard::Proclamation(_)
+                    | Heard::Interrupted
+                    | Heard::MissedIn(_)
+                    | Heard::MissedNotices,
+                ) => {}
                 None => panic!("the backend is gone"),
             }
         }

@@ -34,7 +34,7 @@ async fn killed_subscription_connections_lose_no_message() {
         bob.expect_message("alice", &number.to_string()).await;
     }
     for node in &nodes {
-        assert!(node.metric("crosstalk_bus_reconnects_total", &[]).await > Some(0.0));
+        assert!(node.metric("crosstalk_bus_rebuilds_total", &[]).await > Some(0.0));
         until("the node is ready again", async || node.admin("/readyz").await.status == 200).await;
     }
 }
@@ -58,7 +58,7 @@ async fn half_open_connections_are_noticed_and_replaced() {
     for number in 0..10 {
         bob.expect_message("alice", &number.to_string()).await;
     }
-    assert!(far.metric("crosstalk_bus_reconnects_total", &[]).await > Some(0.0));
+    assert!(far.metric("crosstalk_bus_rebuilds_total", &[]).await > Some(0.0));
     until("bob can talk again", async || {
         let reply = bob.ask("back again").await;
         Pychat.error(&reply).is_none()

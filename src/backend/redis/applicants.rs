@@ -1,10 +1,9 @@
 //! How persons stand in the sets and hashes of a room, and who waits for its permission.
 
-use redis::aio::MultiplexedConnection;
-
 use super::super::{Asker, BackendError};
 use super::Redis;
 use super::catalogue::odd_answer;
+use super::connection::Connection;
 use super::enrolments::Attempt;
 use crate::chat::{
     Actor, Addressee, Applicant, Epoch, Event, EventKind, Nickname, PersonKey, Position, RequestId, RoomId, SessionId,
@@ -63,7 +62,7 @@ impl Redis {
         &self,
         room: &RoomId,
         mut decision: Decision<'_>,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<String>, BackendError> {
         let mut attempts: Vec<(Nickname, Attempt)> = Vec::new();
         for _ in 0..TRIES {
@@ -99,7 +98,7 @@ impl Redis {
         &self,
         room: &RoomId,
         decision: &Decision<'_>,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<String>, BackendError> {
         // Nobody joins as long as nobody is listed.
         let joining = decision.listed.as_ref().unwrap_or(decision.by);
@@ -121,7 +120,7 @@ impl Redis {
         &self,
         account: &Nickname,
         room: &RoomId,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         let mut tie = redis::cmd("SADD");
         tie.arg(self.keys.user_ties(account)).arg(room.as_str());
@@ -130,11 +129,7 @@ impl Redis {
 
     /// Has every room forget an account that is not its member: that it waits, was permitted to come, or runs it. Whoever
     /// bears the name next did not ask for that.
-    pub(super) async fn sever_ties(
-        &self,
-        account: &Nickname,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<(), BackendError> {
+    pub(super) async fn sever_ties(&self, account: &Nickname, connection: &mut Connection) -> Result<(), BackendError> {
         let mut ask = redis::cmd("SMEMBERS");
         ask.arg(self.keys.user_ties(account));
         let rooms: Vec<String> = self.timed(ask.query_async(connection)).await?;
@@ -156,7 +151,7 @@ impl Redis {
         &self,
         room: &RoomId,
         account: &Nickname,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         let mut forget = redis::cmd("HDEL");
         forget.arg(self.keys.room_applicants(room)).arg(account_key(account));

@@ -75,7 +75,7 @@ impl Broker for Redis {
             .arg(last.offset)
             .arg(self.fresh_epoch());
         let (epoch, top, entries): (String, u64, StreamRangeReply) =
-            self.timed(call.invoke_async(&mut connection)).await?;
+            self.timed(call.invoke_async(&mut *connection)).await?;
         let Ok(epoch) = epoch.parse().map(Epoch::new) else {
             // No stream: whatever comes next begins a new epoch and is noticed by that.
             return Ok(CatchUp { missed: Vec::new(), skipped_to: None });

@@ -5,11 +5,10 @@
 //! same time the later one stands. A crash in between leaves a room unlisted, which the next creation under its name mends, or
 //! an entry of a room that is gone, which lists pass over and the next creation or destruction under its name settles.
 
-use redis::aio::MultiplexedConnection;
-
 use super::super::BackendError;
 use super::super::search::words;
 use super::Redis;
+use super::connection::Connection;
 use crate::chat::{AccessType, Nickname, RoomId, RoomRecord, RoomSummary};
 
 /// Entries of rooms that are gone that one list passes over, beyond its limit.
@@ -24,7 +23,7 @@ impl Redis {
         &self,
         room: &RoomId,
         former: &[String],
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         let is_kept = || {
             let mut ask = redis::cmd("HEXISTS");
@@ -54,7 +53,7 @@ impl Redis {
     pub(super) async fn room_words(
         &self,
         room: &RoomId,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<String>, BackendError> {
         let mut ask = redis::cmd("HMGET");
         ask.arg(self.keys.room(room)).arg(&["kept", "nickname"]);
@@ -85,11 +84,7 @@ impl Redis {
         Ok(summaries)
     }
 
-    async fn summaries(
-        &self,
-        names: &[String],
-        connection: &mut MultiplexedConnection,
-    ) -> Result<Vec<RoomSummary>, BackendError> {
+    async fn summaries(&self, names: &[String], connection: &mut Connection) -> Result<Vec<RoomSummary>, BackendError> {
         let rooms: Vec<RoomId> = names.iter().filter_map(|name| RoomId::parse(name).ok()).collect();
         let mut ask = redis::pipe();
         for room in &rooms {

@@ -5,11 +5,11 @@
 //! crash in between leaves one to the next report. A node's own counts live as long as its lease.
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 
 use super::super::{BackendError, Census, ClusterCount, NodeCount};
 use super::Redis;
+use super::connection::Connection;
 use crate::chat::Nickname;
 
 /// A node's counts as they are kept.
@@ -46,7 +46,7 @@ impl Census for Redis {
 }
 
 impl Redis {
-    async fn count(&self, connection: &mut MultiplexedConnection) -> Result<ClusterCount, BackendError> {
+    async fn count(&self, connection: &mut Connection) -> Result<ClusterCount, BackendError> {
         let mut ask = redis::pipe();
         ask.smembers(self.keys.nodes()).scard(self.keys.users()).zcard(self.keys.kept_rooms());
         ask.hmget(self.keys.census(), &["users_max", "rooms_max", "online_max"]);
@@ -64,11 +64,7 @@ impl Redis {
         })
     }
 
-    async fn node_counts(
-        &self,
-        leases: &[String],
-        connection: &mut MultiplexedConnection,
-    ) -> Result<NodeCount, BackendError> {
+    async fn node_counts(&self, leases: &[String], connection: &mut Connection) -> Result<NodeCount, BackendError> {
         let mut sum = NodeCount::default();
         if leases.is_empty() {
             return Ok(sum);
@@ -91,11 +87,7 @@ impl Redis {
         Ok(sum)
     }
 
-    async fn note_largest(
-        &self,
-        numbers: &[(&str, u64)],
-        connection: &mut MultiplexedConnection,
-    ) -> Result<(), BackendError> {
+    async fn note_largest(&self, numbers: &[(&str, u64)], connection: &mut Connection) -> Result<(), BackendError> {
         let mut call = self.scripts.grow.prepare_invoke();
         call.key(self.keys.census());
         for (field, number) in numbers {
@@ -105,11 +97,7 @@ impl Redis {
     }
 
     /// Has an account that was made, or is there, found and counted. The count comes last: what is counted was done before.
-    pub(super) async fn count_user(
-        &self,
-        account: &Nickname,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<(), BackendError> {
+    pub(super) async fn count_user(&self, account: &Nickname, connection: &mut Connection) -> Result<(), BackendError> {
         let mut ask = redis::cmd("SISMEMBER");
         ask.arg(self.keys.users()).arg(account.as_str());
         if self.timed(ask.query_async(connection)).await? {
@@ -123,7 +111,7 @@ impl Redis {
     }
 
     /// Notes how many rooms are kept.
-    pub(super) async fn note_rooms(&self, connection: &mut MultiplexedConnection) -> Result<(), BackendError> {
+    pub(super) async fn note_rooms(&self, connection: &mut Connection) -> Result<(), BackendError> {
         let rooms = self.timed(redis::cmd("ZCARD").arg(self.keys.kept_rooms()).query_async(connection)).await?;
         self.note_largest(&[("rooms_max", rooms)], connection).await
     }

@@ -6,10 +6,10 @@
 //! somebody else's by then.
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
 
 use super::super::{BackendError, Directory, REVOCATIONS_MAX, Registered};
 use super::Redis;
+use super::connection::Connection;
 use crate::chat::{Identity, Login, LoginId, Nickname, Revocation};
 
 /// Choices of one identity that may have to be cleared away before its new one stands: one, unless others meddle.
@@ -88,7 +88,7 @@ impl Redis {
         &self,
         identity: &Identity,
         name: &str,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Option<Nickname>, BackendError> {
         if let Ok(account) = Nickname::parse(name) {
             let mut call = self.scripts.register.prepare_invoke();
@@ -109,7 +109,7 @@ impl Redis {
         &self,
         account: &Nickname,
         time_s: i64,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         let mut call = self.scripts.revoke_begun.prepare_invoke();
         call.key(self.keys.user(account)).arg(time_s);

@@ -6,11 +6,10 @@
 //! attempt that is refused takes its own mark out of the list again, never what another attempt noted there, and only while the
 //! room says that the account is no member.
 
-use redis::aio::MultiplexedConnection;
-
 use super::super::{BackendError, Enrolment, ROOMS_MAX};
 use super::Redis;
 use super::applicants::account_key;
+use super::connection::Connection;
 use crate::chat::{Epoch, Nickname, Position, RoomId};
 
 /// One attempt to become a member: how it is marked in the list, or that there is no place for it.
@@ -34,7 +33,7 @@ impl Redis {
         &self,
         account: &Nickname,
         room: &RoomId,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Attempt, BackendError> {
         let mark = format!("?{:032x}", self.entropy.bits());
         let mut call = self.scripts.enlist.prepare_invoke();
@@ -49,7 +48,7 @@ impl Redis {
         account: &Nickname,
         room: &RoomId,
         position: Position,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         let mut note = redis::cmd("HSET");
         note.arg(self.keys.user_rooms(account)).arg(room.as_str()).arg(cursor(position));
@@ -62,7 +61,7 @@ impl Redis {
         account: &Nickname,
         room: &RoomId,
         attempt: &Attempt,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         if attempt.is_full { Ok(()) } else { self.unlist(account, room, &attempt.mark, connection).await }
     }
@@ -73,7 +72,7 @@ impl Redis {
         account: &Nickname,
         room: &RoomId,
         noted: &str,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         let mut ask = redis::cmd("SISMEMBER");
         ask.arg(self.keys.room_members(room)).arg(account_key(account));

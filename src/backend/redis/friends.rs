@@ -6,11 +6,11 @@
 //! parting ends. Parting takes each out of the other's list, and is done when either was in.
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 
 use super::super::{Asked, BackendError, FRIENDS_MAX, Friends, REQUESTS_MAX, Settled};
 use super::Redis;
+use super::connection::Connection;
 use crate::chat::{Nickname, PendingRequest, RequestId, RequestKind};
 
 /// Between the account that asks and the rest of a request: no name holds it.
@@ -123,7 +123,7 @@ impl Redis {
     pub(super) async fn friends_of(
         &self,
         account: &Nickname,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<Nickname>, BackendError> {
         let mut ask = redis::cmd("SMEMBERS");
         ask.arg(self.keys.user_friends(account));
@@ -145,7 +145,7 @@ impl Redis {
         account: &Nickname,
         asker: &Nickname,
         pending: PendingRequest,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Settled, BackendError> {
         let mut call = self.friends_call(&self.scripts.befriend, asker);
         call.arg(account.as_str()).arg(FRIENDS_MAX);
@@ -177,7 +177,7 @@ impl Redis {
         account: &Nickname,
         request: RequestId,
         friend: Option<&Nickname>,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Ended, BackendError> {
         let mut call = self.friends_call(&self.scripts.settle_friend, account);
         call.arg(request.0).arg(friend.map_or("", Nickname::as_str)).arg(FRIENDS_MAX);
@@ -194,7 +194,7 @@ impl Redis {
     async fn of_present_accounts(
         &self,
         requests: Vec<(Nickname, PendingRequest)>,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(Vec<PendingRequest>, Vec<PendingRequest>), BackendError> {
         let askers: Vec<&Nickname> = requests.iter().map(|(asker, _)| asker).collect();
         let deleted = self.deleted_us(&askers, connection).await?;

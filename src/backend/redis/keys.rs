@@ -7,6 +7,21 @@ use crate::chat::{Identity, Nickname, NodeId, RoomId};
 /// Nicknames are spread over this many sets, so that no single key is hot.
 const NICKNAME_SETS: u32 = 256;
 
+/// Stands before a name that begins with `}`: braces with nothing in between would be no hash tag. No name has it in front.
+const TAG_MARK: char = '\u{1f}';
+
+/// What stands in the braces.
+struct Tag<'a>(&'a str);
+
+impl std::fmt::Display for Tag<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.starts_with('}') {
+            write!(f, "{TAG_MARK}")?;
+        }
+        f.write_str(self.0)
+    }
+}
+
 #[derive(Clone)]
 pub struct Keys {
     prefix: String,
@@ -24,47 +39,47 @@ impl Keys {
 
     /// Hash: who holds a nickname.
     pub fn nickname(&self, nickname: &Nickname) -> String {
-        format!("{}nick:{{{nickname}}}", self.prefix)
+        format!("{}nick:{{{}}}", self.prefix, Tag(nickname.as_str()))
     }
 
     /// Hash: the account of a reserved name, in the slot of [`Keys::nickname`].
     pub fn user(&self, account: &Nickname) -> String {
-        format!("{}user:{{{account}}}", self.prefix)
+        format!("{}user:{{{}}}", self.prefix, Tag(account.as_str()))
     }
 
     /// Sorted set with TTL: an account's ended logins by the time until which they must be remembered.
     pub fn user_revoked(&self, account: &Nickname) -> String {
-        format!("{}user:{{{account}}}:revoked", self.prefix)
+        format!("{}user:{{{}}}:revoked", self.prefix, Tag(account.as_str()))
     }
 
     /// Set of an account's friends, in the slot of [`Keys::user`] like all that follows of an account.
     pub fn user_friends(&self, account: &Nickname) -> String {
-        format!("{}user:{{{account}}}:friends", self.prefix)
+        format!("{}user:{{{}}}:friends", self.prefix, Tag(account.as_str()))
     }
 
     /// Hash: requests that wait for an account, by their numbers.
     pub fn user_requests(&self, account: &Nickname) -> String {
-        format!("{}user:{{{account}}}:requests", self.prefix)
+        format!("{}user:{{{}}}:requests", self.prefix, Tag(account.as_str()))
     }
 
     /// Stream of what an account is to be told; the entry ids are the numbers.
     pub fn user_inbox(&self, account: &Nickname) -> String {
-        format!("{}user:{{{account}}}:inbox", self.prefix)
+        format!("{}user:{{{}}}:inbox", self.prefix, Tag(account.as_str()))
     }
 
     /// Hash: the rooms of which an account is a member, and up to where it was told.
     pub fn user_rooms(&self, account: &Nickname) -> String {
-        format!("{}user:{{{account}}}:rooms", self.prefix)
+        format!("{}user:{{{}}}:rooms", self.prefix, Tag(account.as_str()))
     }
 
     /// Set of rooms that know an account without having it as a member: it asked to be let in, or runs them.
     pub fn user_ties(&self, account: &Nickname) -> String {
-        format!("{}user:{{{account}}}:ties", self.prefix)
+        format!("{}user:{{{}}}:ties", self.prefix, Tag(account.as_str()))
     }
 
     /// String with TTL: when the account of this name was deleted last.
     pub fn deleted(&self, account: &Nickname) -> String {
-        format!("{}deleted:{{{account}}}", self.prefix)
+        format!("{}deleted:{{{}}}", self.prefix, Tag(account.as_str()))
     }
 
     /// Set of all accounts, to count them.
@@ -99,47 +114,47 @@ impl Keys {
 
     /// Hash: epoch and top offset of a room's stream, and the record of a kept room.
     pub fn room(&self, room: &RoomId) -> String {
-        format!("{}room:{{{room}}}", self.prefix)
+        format!("{}room:{{{}}}", self.prefix, Tag(room.as_str()))
     }
 
     /// Set of a room's members: `s:<session>`, and `u:<account>` for an account that is one for good.
     pub fn room_members(&self, room: &RoomId) -> String {
-        format!("{}room:{{{room}}}:members", self.prefix)
+        format!("{}room:{{{}}}:members", self.prefix, Tag(room.as_str()))
     }
 
     /// Hash: session that is there → lease and nickname, for the sweep and for member lists.
     pub fn room_who(&self, room: &RoomId) -> String {
-        format!("{}room:{{{room}}}:who", self.prefix)
+        format!("{}room:{{{}}}:who", self.prefix, Tag(room.as_str()))
     }
 
     /// Stream of a room's events; the entry ids are the offsets.
     pub fn room_log(&self, room: &RoomId) -> String {
-        format!("{}room:{{{room}}}:log", self.prefix)
+        format!("{}room:{{{}}}:log", self.prefix, Tag(room.as_str()))
     }
 
     /// Set of the accounts that are a room's admins.
     pub fn room_admins(&self, room: &RoomId) -> String {
-        format!("{}room:{{{room}}}:admins", self.prefix)
+        format!("{}room:{{{}}}:admins", self.prefix, Tag(room.as_str()))
     }
 
     /// Set of whom a permission room lets in: `s:<session>` guests, `u:<account>` accounts.
     pub fn room_admitted(&self, room: &RoomId) -> String {
-        format!("{}room:{{{room}}}:admitted", self.prefix)
+        format!("{}room:{{{}}}:admitted", self.prefix, Tag(room.as_str()))
     }
 
     /// Hash: who waits for a room's permission, and what they are called.
     pub fn room_applicants(&self, room: &RoomId) -> String {
-        format!("{}room:{{{room}}}:applicants", self.prefix)
+        format!("{}room:{{{}}}:applicants", self.prefix, Tag(room.as_str()))
     }
 
     /// Sorted set of the accounts that are members for good, by when they became it.
     pub fn room_roll(&self, room: &RoomId) -> String {
-        format!("{}room:{{{room}}}:roll", self.prefix)
+        format!("{}room:{{{}}}:roll", self.prefix, Tag(room.as_str()))
     }
 
     /// String with TTL: where the publication stands that an author made under a key.
     pub fn room_key(&self, room: &RoomId, author: &str, key: &str) -> String {
-        format!("{}room:{{{room}}}:key:{author}:{key}", self.prefix)
+        format!("{}room:{{{}}}:key:{author}:{key}", self.prefix, Tag(room.as_str()))
     }
 
     /// Sorted set of all kept rooms, every score 0, so that it is in the order of their ids.
@@ -154,14 +169,14 @@ impl Keys {
 
     /// Channel of a room's live traffic.
     pub fn room_channel(&self, room: &RoomId) -> String {
-        format!("{}ch:{{{room}}}", self.prefix)
+        format!("{}ch:{{{}}}", self.prefix, Tag(room.as_str()))
     }
 
     /// The room of a channel; `None` for a channel of another kind.
     pub fn room_of_channel(&self, channel: &[u8]) -> Option<RoomId> {
         let channel = std::str::from_utf8(channel).ok()?;
         let room = channel.strip_prefix(&self.prefix)?.strip_prefix("ch:{")?.strip_suffix('}')?;
-        RoomId::parse_stored(room).ok()
+        RoomId::parse_stored(room.strip_prefix(TAG_MARK).unwrap_or(room)).ok()
     }
 
     /// Channel on which a node hears what is for its sessions.
@@ -174,9 +189,10 @@ impl Keys {
         format!("{}to:{{all}}", self.prefix)
     }
 
-    /// Channel on which a node hears its own heartbeats.
-    pub fn heartbeat_channel(&self, node: NodeId) -> String {
-        format!("{}hb:{{{node}}}", self.prefix)
+    /// Channel on which a node hears its own heartbeats. In a cluster it has one for each server, and `number` is chosen so
+    /// that the channel lies in one of that server's slots.
+    pub fn heartbeat_channel(&self, node: NodeId, number: u32) -> String {
+        format!("{}hb:{{{node}:{number}}}", self.prefix)
     }
 
     /// Set of the leases that were taken and not yet given up or swept.
@@ -228,7 +244,12 @@ mod tests {
     #[test]
     fn a_room_with_braces_keeps_its_name() {
         let keys = Keys::new("ct:");
-        let room = RoomId::parse("a}b{c").unwrap();
-        assert_eq!(keys.room_of_channel(keys.room_channel(&room).as_bytes()), Some(room));
+        for name in ["a}b{c", "}", "}a{b}", "{}"] {
+            let room = RoomId::parse(name).unwrap();
+            assert_eq!(keys.room_of_channel(keys.room_channel(&room).as_bytes()), Some(room.clone()));
+            let slots = [keys.room(&room), keys.room_members(&room), keys.room_log(&room), keys.room_channel(&room)]
+                .map(|key| redis::cluster_routing::Slot::for_key(key));
+            assert!(slots.iter().all(|slot| *slot == slots[0]), "{name}: {slots:?}");
+        }
     }
 }

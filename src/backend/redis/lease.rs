@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use futures_util::{TryStreamExt, stream};
-use redis::aio::MultiplexedConnection;
 use redis::{Script, ScriptInvocation};
 
 use super::super::{BackendError, Lease, Swept, encode_event};
 use super::Redis;
 use super::applicants::member_key;
 use super::broker::read_position;
+use super::connection::Connection;
 use crate::chat::{Actor, Event, EventKind, Nickname, Position, RoomId, SessionId};
 
 /// How long one survivor keeps the others from sweeping the same lease; it begins again if it needs longer.
@@ -120,7 +120,7 @@ impl Redis {
     }
 
     /// Whether this survivor is the one to sweep. Only to save work: each release is harmless to repeat.
-    async fn may_sweep(&self, lease: &str, connection: &mut MultiplexedConnection) -> Result<bool, BackendError> {
+    async fn may_sweep(&self, lease: &str, connection: &mut Connection) -> Result<bool, BackendError> {
         let mut lock = redis::cmd("SET");
         lock.arg(self.keys.lease_sweep(lease))
             .arg(&self.settings.node)
@@ -134,7 +134,7 @@ impl Redis {
     async fn sweep_lease(
         &self,
         lease: &str,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         swept: &mut Swept,
     ) -> Result<(), BackendError> {
         let claims_key = self.keys.lease_claims(lease);
@@ -166,7 +166,7 @@ impl Redis {
         lease: &str,
         claims_key: &str,
         note: String,
-        mut connection: MultiplexedConnection,
+        mut connection: Connection,
     ) -> Result<Swept, BackendError> {
         let swept = match Claim::decode(&note) {
             Some(claim) => self.sweep_claim(lease, &claim, &mut connection).await?,
@@ -181,7 +181,7 @@ impl Redis {
         &self,
         lease: &str,
         claim: &Claim,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Swept, BackendError> {
         let mut swept = Swept::default();
         match claim {
@@ -209,7 +209,7 @@ impl Redis {
         nickname: &Nickname,
         session: SessionId,
         lease: &str,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Freed, BackendError> {
         let (hash, set) = (self.keys.nickname(nickname), self.keys.nickname_set(nickname));
         let holder: Option<String> =
@@ -240,7 +240,7 @@ impl Redis {
         room: &RoomId,
         who: &Actor,
         lease: &str,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Option<Position>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Left);
         let mut call = self.membership_call(&self.scripts.leave, room, &event);

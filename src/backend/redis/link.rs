@@ -9,10 +9,15 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, ConnectionInfo, RedisResult};
+use redis::{Client, ConnectionInfo, RedisResult, Script, ServerErrorKind};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{BackendError, Settings, check_server, connection_config};
+use super::cluster::{Cluster, ClusterConnection, Lane};
+use super::connection::{Connection, Place, Pooled};
+use super::sentinel::Sentinels;
+use super::servers::{Servers, connection_config};
+use super::{BackendError, Settings, check_server};
 use crate::ambient::Clock;
 use crate::telemetry::Metrics;
 
@@ -20,33 +25,63 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 const RECONNECT_EVERY: Duration = Duration::from_millis(250);
 
 pub struct Link {
-    client: Client,
+    way: Way,
     settings: Settings,
-    connection: RwLock<Option<MultiplexedConnection>>,
+    up: RwLock<Option<Up>>,
     /// On the monotonic clock, since when Redis answers without a break.
     up_since_ms: AtomicU64,
     /// Something failed: the supervisor is to look at once.
     suspicion: tokio::sync::Notify,
+    publish: Script,
     clock: Clock,
     metrics: Arc<Metrics>,
 }
 
+/// How the server is found.
+enum Way {
+    One(ConnectionInfo),
+    Sentinels(Sentinels),
+    Cluster(Arc<Cluster>),
+}
+
+/// What there is while Redis answers.
+struct Up {
+    messages: Connection,
+    rare: Rare,
+    /// The server, where it is one.
+    server: Option<ConnectionInfo>,
+}
+
+/// Connections for the commands that are rare.
+#[derive(Clone)]
+enum Rare {
+    Pool(deadpool_redis::Pool),
+    /// In a cluster one connection to each node has room for as many commands.
+    Places(ClusterConnection, Arc<Semaphore>),
+}
+
 impl Link {
     pub async fn connect(
-        info: &ConnectionInfo,
+        servers: Servers,
         settings: &Settings,
         clock: Clock,
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, BackendError> {
-        let client =
-            Client::open(info.clone()).map_err(|error| BackendError::Failed(format!("storage.redis: {error}")))?;
+        let way = match servers {
+            Servers::One(info) => Way::One(info),
+            Servers::Sentinels { sentinels, service, master } => {
+                Way::Sentinels(Sentinels::new(sentinels, service, master))
+            }
+            Servers::Cluster(seeds) => Way::Cluster(Cluster::connect(seeds, settings.clone()).await?),
+        };
         let link = Arc::new(Self {
-            client,
+            way,
             settings: settings.clone(),
-            connection: RwLock::new(None),
+            up: RwLock::new(None),
             up_since_ms: AtomicU64::new(0),
             suspicion: tokio::sync::Notify::new(),
+            publish: Script::new("return redis.call('SPUBLISH', KEYS[1], ARGV[1])"),
             clock,
             metrics,
         });
@@ -59,21 +94,44 @@ impl Link {
     }
 
     async fn establish(&self) -> Result<(), BackendError> {
-        let config = connection_config(&self.settings);
-        let attempt = self.client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = within(self.settings.connect_timeout, attempt).await?;
-        check_server(&mut connection).await?;
-        *self.connection.write() = Some(connection);
+        let up = match &self.way {
+            Way::One(info) => self.one(info).await?,
+            Way::Sentinels(sentinels) => {
+                let info = sentinels.master(&self.settings).await?;
+                let found = async {
+                    let up = self.one(&info).await?;
+                    check_master(&mut up.messages.clone(), &self.settings).await.map(|()| up)
+                };
+                found.await.inspect_err(|_| sentinels.doubt())?
+            }
+            Way::Cluster(cluster) => {
+                cluster.refresh().await?;
+                let places = Arc::new(Semaphore::new(self.settings.pool_size));
+                Up {
+                    messages: Connection::Cluster(ClusterConnection::new(cluster.clone(), Lane::Messages)),
+                    rare: Rare::Places(ClusterConnection::new(cluster.clone(), Lane::Rare), places),
+                    server: None,
+                }
+            }
+        };
+        *self.up.write() = Some(up);
         self.up_since_ms.store(self.clock.now_ms(), Ordering::Release);
         self.metrics.broker_up.set(1);
         Ok(())
     }
 
+    async fn one(&self, info: &ConnectionInfo) -> Result<Up, BackendError> {
+        let mut connection = open(info, &self.settings).await?;
+        check_server(&mut connection, "standalone").await?;
+        let rare = Rare::Pool(pool(info, &self.settings)?);
+        Ok(Up { messages: Connection::One(connection), rare, server: Some(info.clone()) })
+    }
+
     async fn supervise(&self) {
         loop {
-            if self.connection().is_ok() {
-                // A suspicion only hastens the next look; the ping decides.
-                let _ = tokio::time::timeout(PING_EVERY, self.suspicion.notified()).await;
+            if self.check_up().is_ok() {
+                // A suspicion only hastens the next look; the answer decides.
+                let _ = tokio::time::timeout(PING_EVERY, self.suspected()).await;
                 self.look().await;
             } else {
                 tokio::time::sleep(RECONNECT_EVERY).await;
@@ -85,27 +143,100 @@ impl Link {
         }
     }
 
+    async fn suspected(&self) {
+        match &self.way {
+            Way::One(_) | Way::Sentinels(_) => self.suspicion.notified().await,
+            Way::Cluster(cluster) => tokio::select! {
+                () = self.suspicion.notified() => {}
+                () = cluster.suspected() => {}
+            },
+        }
+    }
+
     async fn look(&self) {
         let Ok(mut connection) = self.connection() else { return };
-        let ping = within(self.settings.command_timeout, redis::cmd("PING").exec_async(&mut connection)).await;
-        if let Err(error) = ping {
+        let answer = match &self.way {
+            Way::One(_) => within(self.settings.command_timeout, redis::cmd("PING").exec_async(&mut connection)).await,
+            // One that was demoted answers still, and takes no writes any more.
+            Way::Sentinels(_) => check_master(&mut connection, &self.settings).await,
+            Way::Cluster(cluster) => match cluster.refresh().await {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    // What the other nodes have goes on; a lease on this one may not have been renewed.
+                    self.up_since_ms.store(self.clock.now_ms(), Ordering::Release);
+                    tokio::time::sleep(RECONNECT_EVERY).await;
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = answer {
             tracing::warn!(%error, "redis does not answer");
-            *self.connection.write() = None;
+            *self.up.write() = None;
             self.metrics.broker_up.set(0);
         }
     }
 
-    /// The connection, or `Unavailable` at once.
-    pub fn connection(&self) -> Result<MultiplexedConnection, BackendError> {
-        self.connection.read().clone().ok_or_else(|| BackendError::Unavailable("redis does not answer".into()))
+    /// The connection for messages, or `Unavailable` at once.
+    pub fn connection(&self) -> Result<Connection, BackendError> {
+        self.up.read().as_ref().map(|up| up.messages.clone()).ok_or_else(away)
+    }
+
+    /// A connection for what is rare, as soon as there is one.
+    pub async fn pooled(&self) -> Result<Pooled, BackendError> {
+        let rare = self.up.read().as_ref().map(|up| up.rare.clone()).ok_or_else(away)?;
+        match rare {
+            Rare::Pool(pool) => {
+                let connection = pool.get().await.map_err(|error| {
+                    self.metrics.broker_errors_total.inc();
+                    self.suspicion.notify_one();
+                    BackendError::Unavailable(error.to_string())
+                })?;
+                Ok(Pooled::new(Connection::One(connection.clone()), Place::Pool { _connection: connection }))
+            }
+            Rare::Places(connection, places) => {
+                let permit = tokio::time::timeout(self.settings.command_timeout, places.acquire_owned()).await;
+                let Ok(Ok(permit)) = permit else {
+                    self.metrics.broker_errors_total.inc();
+                    return Err(BackendError::Unavailable("too many commands wait for redis".to_owned()));
+                };
+                Ok(Pooled::new(Connection::Cluster(connection), Place::Permit { _permit: permit }))
+            }
+        }
+    }
+
+    /// Publishes on a channel; how many hear it. In a cluster a script does it, because a server that was demoted refuses a
+    /// script, and takes a bare `SPUBLISH` that nobody hears.
+    ///
+    /// # Errors
+    /// When Redis does not take it.
+    pub async fn publish(&self, channel: &str, payload: impl redis::ToRedisArgs) -> Result<u64, BackendError> {
+        let mut connection = self.connection()?;
+        if let Way::Cluster(_) = &self.way {
+            let mut call = self.publish.prepare_invoke();
+            call.key(channel).arg(payload);
+            return self.timed(call.invoke_async(&mut connection)).await;
+        }
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(channel).arg(payload);
+        self.timed(publish.query_async(&mut connection)).await
+    }
+
+    /// The server that is connected to, where it is one.
+    pub fn server(&self) -> Result<ConnectionInfo, BackendError> {
+        self.up.read().as_ref().and_then(|up| up.server.clone()).ok_or_else(away)
+    }
+
+    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
+        match &self.way {
+            Way::Cluster(cluster) => Some(cluster),
+            Way::One(_) | Way::Sentinels(_) => None,
+        }
     }
 
     /// `Unavailable` while Redis does not answer.
     pub fn check_up(&self) -> Result<(), BackendError> {
-        match &*self.connection.read() {
-            Some(_) => Ok(()),
-            None => Err(BackendError::Unavailable("redis does not answer".into())),
-        }
+        if self.up.read().is_some() { Ok(()) } else { Err(away()) }
     }
 
     /// How long Redis has answered without a break.
@@ -129,15 +260,41 @@ impl Link {
     }
 }
 
-/// Publishes on a channel through the link; how many hear it.
-pub async fn publish(link: &Link, channel: &str, payload: impl redis::ToRedisArgs) -> Result<u64, BackendError> {
-    let mut connection = link.connection()?;
-    let mut publish = redis::cmd("PUBLISH");
-    publish.arg(channel).arg(payload);
-    link.timed(publish.query_async(&mut connection)).await
+fn away() -> BackendError {
+    BackendError::Unavailable("redis does not answer".to_owned())
 }
 
-async fn within<T>(limit: Duration, command: impl Future<Output = RedisResult<T>>) -> Result<T, BackendError> {
+async fn open(info: &ConnectionInfo, settings: &Settings) -> Result<MultiplexedConnection, BackendError> {
+    let client = Client::open(info.clone()).map_err(|error| BackendError::Failed(format!("storage.redis: {error}")))?;
+    let config = connection_config(settings);
+    within(settings.connect_timeout, client.get_multiplexed_async_connection_with_config(&config)).await
+}
+
+fn pool(info: &ConnectionInfo, settings: &Settings) -> Result<deadpool_redis::Pool, BackendError> {
+    let failed = |error: &dyn std::fmt::Display| BackendError::Failed(format!("redis pool: {error}"));
+    let manager = deadpool_redis::Manager::new_with_config(info.clone(), connection_config(settings))
+        .map_err(|error| failed(&error))?;
+    deadpool_redis::Pool::builder(manager)
+        .max_size(settings.pool_size)
+        .wait_timeout(Some(settings.command_timeout))
+        .create_timeout(Some(settings.connect_timeout))
+        .recycle_timeout(Some(settings.command_timeout))
+        .runtime(deadpool_redis::Runtime::Tokio1)
+        .build()
+        .map_err(|error| failed(&error))
+}
+
+/// `Unavailable` unless the server answers that it is a master.
+async fn check_master(connection: &mut Connection, settings: &Settings) -> Result<(), BackendError> {
+    let role: redis::Value = within(settings.command_timeout, redis::cmd("ROLE").query_async(connection)).await?;
+    let is_master = matches!(&role, redis::Value::Array(parts) if matches!(
+        parts.first(), Some(redis::Value::BulkString(role)) if role == b"master"
+    ));
+    if is_master { Ok(()) } else { Err(BackendError::Unavailable("the server is no master any more".to_owned())) }
+}
+
+/// Runs a command within a limit, and says whether its failure passes.
+pub async fn within<T>(limit: Duration, command: impl Future<Output = RedisResult<T>>) -> Result<T, BackendError> {
     match tokio::time::timeout(limit, command).await {
         Err(_) => Err(BackendError::Unavailable("redis took too long".into())),
         Ok(Ok(value)) => Ok(value),
@@ -148,5 +305,6 @@ async fn within<T>(limit: Duration, command: impl Future<Output = RedisResult<T>
 
 /// Whether the server understood and refused for good. Loading, read-only, out of memory and the like pass.
 fn is_fault_of_script(error: &redis::RedisError) -> bool {
-    matches!(error.kind(), redis::ErrorKind::UnexpectedReturnType | redis::ErrorKind::InvalidClientConfig)
+    use redis::ErrorKind::{InvalidClientConfig, Server, UnexpectedReturnType};
+    matches!(error.kind(), UnexpectedReturnType | InvalidClientConfig | Server(ServerErrorKind::NoPerm))
 }

@@ -7,7 +7,6 @@
 //! [`super::rooms`].
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
 
 use super::super::{
     ADMINS_MAX, APPLICANTS_MAX, BackendError, Denial, Enrolment, Entered, Members, Resigned, RoomFault, Ticket,
@@ -15,6 +14,7 @@ use super::super::{
 };
 use super::Redis;
 use super::applicants::member_key;
+use super::connection::Connection;
 use super::enrolments::cursor;
 use super::presence::read_entered;
 use super::rooms::verdict;
@@ -166,7 +166,7 @@ impl Redis {
         account: &Nickname,
         deleted: bool,
         successor: Option<&Nickname>,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<String>, BackendError> {
         let event = |kind| Event::new(who.clone(), kind);
         let mut call = self.membership_call(&self.scripts.resign, room, &event(EventKind::Left));
@@ -185,7 +185,7 @@ impl Redis {
         room: &RoomId,
         skip: usize,
         limit: usize,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<Member>, BackendError> {
         let mut ask = redis::cmd("SMEMBERS");
         ask.arg(self.keys.room_members(room));

@@ -1,7 +1,7 @@
-//! The Redis backend: any number of nodes on one Redis.
+//! The Redis backend: any number of nodes on one Redis, one that Sentinels name, or a cluster (`servers`).
 //!
 //! Three kinds of connection: one multiplexed connection for the hot path (`link`), a pool for the rare transactional
-//! commands, and one connection that only hears (`bus`). The scripts in `lua/` are the only writers of room state.
+//! commands, and one connection that only hears (`bus`); in a cluster these for each primary (`cluster`). The scripts in `lua/` are the only writers of room state.
 
 mod applicants;
 mod attempts;
@@ -9,6 +9,8 @@ mod broker;
 mod bus;
 mod catalogue;
 mod census;
+mod cluster;
+mod connection;
 mod directory;
 mod enrolments;
 mod friends;
@@ -22,6 +24,8 @@ mod presence;
 mod rooms;
 mod scripts;
 mod search;
+mod sentinel;
+mod servers;
 mod users;
 
 use std::sync::Arc;
@@ -29,8 +33,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::io::tcp::TcpSettings;
-use ::redis::{AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo};
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
@@ -39,19 +41,22 @@ use crate::ambient::{Clock, Entropy};
 use crate::chat::NodeId;
 use crate::telemetry::Metrics;
 use bus::Bus;
+use connection::Pooled;
 use keys::Keys;
 use link::Link;
 use scripts::Scripts;
+pub use servers::Access;
+use servers::Servers;
 
 /// Oldest server with everything used here.
 const OLDEST_SERVER: (u32, u32) = (7, 0);
-/// After this time without an acknowledgement of what was sent, the kernel gives a connection up.
-const USER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a node needs to know to use a Redis.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Where the servers are, as `storage.redis` says it.
     pub url: String,
+    pub access: Access,
     pub key_prefix: String,
     pub pool_size: usize,
     pub connect_timeout: Duration,
@@ -77,7 +82,6 @@ pub struct Redis {
     keys: Keys,
     scripts: Scripts,
     link: Arc<Link>,
-    pool: deadpool_redis::Pool,
     bus: Bus,
     /// Numbers of the letters that are to be answered for.
     letters: AtomicU64,
@@ -87,7 +91,6 @@ pub struct Redis {
     lease_sure_until_ms: AtomicU64,
     clock: Clock,
     entropy: Entropy,
-    metrics: Arc<Metrics>,
 }
 
 impl Redis {
@@ -103,36 +106,27 @@ impl Redis {
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> Result<Self, BackendError> {
-        let info = connection_info(&settings)?;
+        let servers = Servers::of(&settings)?;
         let keys = Keys::new(&settings.key_prefix);
-        let link = Link::connect(&info, &settings, clock.clone(), metrics.clone(), stop.clone()).await?;
-        let pool = pool(&info, &settings)?;
-        let bus =
-            Bus::connect(&info, &settings, keys.clone(), link.clone(), inbound, clock.clone(), metrics.clone(), stop)
-                .await?;
+        let link = Link::connect(servers, &settings, clock.clone(), metrics.clone(), stop.clone()).await?;
+        let bus = Bus::connect(&settings, keys.clone(), link.clone(), inbound, clock.clone(), metrics, stop).await?;
         Ok(Self {
-            scripts: Scripts::new(),
+            scripts: Scripts::new(link.cluster().is_some()),
             lease: RwLock::default(),
             lease_sure_until_ms: AtomicU64::new(0),
             settings,
             keys,
             link,
-            pool,
             bus,
             letters: AtomicU64::new(0),
             clock,
             entropy,
-            metrics,
         })
     }
 
-    /// A pooled connection, for transactional commands.
-    async fn pooled(&self) -> Result<deadpool_redis::Connection, BackendError> {
-        self.link.check_up()?;
-        self.pool.get().await.map_err(|error| {
-            self.metrics.broker_errors_total.inc();
-            BackendError::Unavailable(error.to_string())
-        })
+    /// A connection for what is rare.
+    async fn pooled(&self) -> Result<Pooled, BackendError> {
+        self.link.pooled().await
     }
 
     /// Runs one command within the command timeout.
@@ -149,42 +143,15 @@ impl Redis {
     }
 }
 
-fn connection_info(settings: &Settings) -> Result<ConnectionInfo, BackendError> {
-    let wrong = |error: ::redis::RedisError| BackendError::Failed(format!("storage.redis: {error}"));
-    let info = settings.url.as_str().into_connection_info().map_err(wrong)?;
-    let keepalive = socket2::TcpKeepalive::new().with_time(USER_TIMEOUT).with_interval(Duration::from_secs(1));
-    let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(USER_TIMEOUT);
-    Ok(info.set_tcp_settings(tcp))
-}
-
-fn connection_config(settings: &Settings) -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(settings.connect_timeout))
-        .set_response_timeout(Some(settings.command_timeout))
-}
-
-fn pool(info: &ConnectionInfo, settings: &Settings) -> Result<deadpool_redis::Pool, BackendError> {
-    let failed = |error: &dyn std::fmt::Display| BackendError::Failed(format!("redis pool: {error}"));
-    let manager = deadpool_redis::Manager::new_with_config(info.clone(), connection_config(settings))
-        .map_err(|error| failed(&error))?;
-    deadpool_redis::Pool::builder(manager)
-        .max_size(settings.pool_size)
-        .wait_timeout(Some(settings.command_timeout))
-        .create_timeout(Some(settings.connect_timeout))
-        .recycle_timeout(Some(settings.command_timeout))
-        .runtime(deadpool_redis::Runtime::Tokio1)
-        .build()
-        .map_err(|error| failed(&error))
-}
-
-/// Asks a server for its version and refuses one that is too old.
-async fn check_server(connection: &mut MultiplexedConnection) -> Result<(), BackendError> {
+/// Asks a server for its version and its mode, and refuses one that is too old or of another mode (`standalone`, `cluster`).
+async fn check_server(connection: &mut MultiplexedConnection, mode: &str) -> Result<(), BackendError> {
     let info: String = ::redis::cmd("INFO")
         .arg("server")
         .query_async(connection)
         .await
         .map_err(|error| BackendError::Unavailable(error.to_string()))?;
-    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("").trim().to_owned();
+    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim();
+    let version = field("redis_version:");
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     if found < OLDEST_SERVER {
@@ -193,5 +160,13 @@ async fn check_server(connection: &mut MultiplexedConnection) -> Result<(), Back
             "storage.redis: the server is Redis {version}, at least {major}.{minor} is needed"
         )));
     }
-    Ok(())
+    let scheme = match field("redis_mode:") {
+        found if found == mode => return Ok(()),
+        "cluster" => "redis+cluster://",
+        "sentinel" => "redis+sentinel://",
+        "standalone" => "redis://",
+        // Whoever says nothing of it is taken at the operator's word.
+        _ => return Ok(()),
+    };
+    Err(BackendError::Failed(format!("storage.redis: the server is one for a URL that begins with {scheme}")))
 }

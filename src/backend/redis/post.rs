@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use super::super::letter::Letter;
 use super::super::{BackendError, Delivery, Post, Proclamation};
 use super::Redis;
-use super::link::publish;
 use crate::chat::{Notice, SessionId};
 
 #[async_trait]
@@ -18,7 +17,7 @@ impl Post for Redis {
         let letter = Letter::Notice { number, reply_to: self.settings.id, session: to, notice: notice.clone() };
         let receipt = self.bus.await_receipt(number);
         let channel = self.keys.node_channel(to.node());
-        if publish(&self.link, &channel, encoded(&letter)?).await? == 0 {
+        if self.link.publish(&channel, encoded(&letter)?).await? == 0 {
             return Ok(Delivery::NoNode);
         }
         match tokio::time::timeout(self.settings.command_timeout, receipt.arrived()).await {
@@ -30,7 +29,7 @@ impl Post for Redis {
 
     async fn proclaim(&self, proclamation: &Proclamation) -> Result<(), BackendError> {
         let letter = Letter::Proclamation(proclamation.clone());
-        publish(&self.link, &self.keys.all_nodes_channel(), encoded(&letter)?).await.map(drop)
+        self.link.publish(&self.keys.all_nodes_channel(), encoded(&letter)?).await.map(drop)
     }
 }
 

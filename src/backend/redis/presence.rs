@@ -4,7 +4,6 @@
 //! leaves at worst a note without a claim, which the sweep takes for released.
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
 
 use super::super::{
     APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Ticket,
@@ -12,6 +11,7 @@ use super::super::{
 };
 use super::Redis;
 use super::applicants::{member_key, person_key};
+use super::connection::Connection;
 use super::inbox::read_holder;
 use super::lease::{Claim, Freed};
 use crate::chat::{Actor, Epoch, Event, EventKind, Identity, Nickname, PersonKey, Position, RoomId, SessionId};
@@ -130,7 +130,7 @@ impl Redis {
         change: &'static str,
         lease: &str,
         claim: &Claim,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         let mut note = redis::cmd(change);
         note.arg(self.keys.lease_claims(lease)).arg(claim.encode());
@@ -143,7 +143,7 @@ impl Redis {
         holder: Holder,
         claimant: Claimant,
         lease: &str,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Claimed, BackendError> {
         let claimant = match claimant {
             Claimant::Guest => "guest",
@@ -168,7 +168,7 @@ impl Redis {
         who: &Actor,
         entry: &Entry,
         lease: &str,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Result<Entered, Denial>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Joined);
         let nickname = who.nickname.as_ref().map_or("", Nickname::as_str);

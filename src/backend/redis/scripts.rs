@@ -9,9 +9,14 @@ macro_rules! scripts {
         }
 
         impl Scripts {
-            pub fn new() -> Self {
+            /// The scripts for a cluster publish on channels that have a slot, as keys have.
+            pub fn new(in_cluster: bool) -> Self {
+                let script = |text: &str| match in_cluster {
+                    true => Script::new(&text.replace("'PUBLISH'", "'SPUBLISH'")),
+                    false => Script::new(text),
+                };
                 Self {
-                    $($name: Script::new(concat!(
+                    $($name: script(concat!(
                         $($(include_str!(concat!("lua/", $shared, ".lua")), "\n",)+)?
                         include_str!(concat!("lua/", stringify!($name), ".lua"))
                     )),)+

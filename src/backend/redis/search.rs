@@ -8,11 +8,11 @@
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
 
 use super::super::search::{is_found, looks, probe, words};
 use super::super::{BackendError, Page, Search};
 use super::Redis;
+use super::connection::Connection;
 use crate::chat::{Nickname, RoomId};
 
 /// Between a word and whose it is: no name holds it.
@@ -144,7 +144,7 @@ impl Redis {
         range: &str,
         after: Option<&str>,
         count: usize,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<String>, BackendError> {
         let from = after.map_or_else(|| format!("[{range}"), |after| format!("({after}"));
         // No byte of UTF-8 is as large as this.
@@ -161,7 +161,7 @@ impl Redis {
         walk: &Walk,
         query: &str,
         entries: &[String],
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<(String, String)>, BackendError> {
         let split: Vec<(&str, &str)> = entries.iter().filter_map(|entry| entry.split_once(SEPARATOR)).collect();
         let ids: Vec<&str> = split.iter().map(|(_, id)| *id).collect();
@@ -196,7 +196,7 @@ impl Redis {
         &self,
         subject: Subject,
         ids: &[&str],
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<Vec<String>>, BackendError> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -224,7 +224,7 @@ impl Redis {
         index: &str,
         id: &str,
         words: &[String],
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         let mut add = redis::cmd("ZADD");
         add.arg(index);
@@ -238,7 +238,7 @@ impl Redis {
         &self,
         account: &Nickname,
         former: &[String],
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         self.index_truly(Subject::Users, account.as_str(), former, connection).await
     }
@@ -247,7 +247,7 @@ impl Redis {
         &self,
         room: &RoomId,
         former: &[String],
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         self.index_truly(Subject::Rooms, room.as_str(), former, connection).await
     }
@@ -258,7 +258,7 @@ impl Redis {
         subject: Subject,
         id: &str,
         former: &[String],
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<(), BackendError> {
         let index = self.index(subject);
         let mut former = former.to_vec();

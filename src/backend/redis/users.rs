@@ -6,11 +6,11 @@
 //! choice, the count) and ends with the account itself, so one that was cut off is found by its rest, and completed by another.
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
 
 use super::super::search::words;
 use super::super::{BackendError, Users};
 use super::Redis;
+use super::connection::Connection;
 use crate::chat::{Identity, Nickname, User, UserChange};
 
 /// The provider of accounts that have a password here.
@@ -95,11 +95,7 @@ impl Users for Redis {
 }
 
 impl Redis {
-    async fn read_user(
-        &self,
-        account: &Nickname,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<Option<User>, BackendError> {
+    async fn read_user(&self, account: &Nickname, connection: &mut Connection) -> Result<Option<User>, BackendError> {
         let mut ask = redis::pipe();
         ask.hmget(self.keys.user(account), STORED).exists(self.keys.nickname(account));
         let (stored, online): (Vec<Option<String>>, bool) = self.timed(ask.query_async(connection)).await?;
@@ -107,11 +103,7 @@ impl Redis {
     }
 
     /// Takes an account out of whatever is not in its slot.
-    async fn forget_elsewhere(
-        &self,
-        account: &Nickname,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<(), BackendError> {
+    async fn forget_elsewhere(&self, account: &Nickname, connection: &mut Connection) -> Result<(), BackendError> {
         let mut ask = redis::cmd("HMGET");
         ask.arg(self.keys.user(account)).arg(STORED);
         let stored: Vec<Option<String>> = self.timed(ask.query_async(connection)).await?;
@@ -138,7 +130,7 @@ impl Redis {
     pub(super) async fn deleted_us(
         &self,
         accounts: &[&Nickname],
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
     ) -> Result<Vec<Option<i64>>, BackendError> {
         if accounts.is_empty() {
             return Ok(Vec::new());

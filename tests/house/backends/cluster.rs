@@ -195,6 +195,7 @@ async fn a_server_that_cannot_be_used_is_refused_with_the_setting() {
     for (url, told) in [("redis://127.0.0.1:1/", "refused"), ("http://localhost", "storage.redis")] {
         let settings = Settings {
             url: url.into(),
+            access: Access::default(),
             key_prefix: String::new(),
             pool_size: 1,
             connect_timeout: DEADLINE,

@@ -228,6 +228,7 @@ async fn a_barrier_comes_after_what_was_published_before(mut node: Node) {
             Heard::Raw { bytes, .. } => heard.insert(decode_live(&bytes).unwrap().position.offset),
             Heard::Event { envelope, .. } => heard.insert(envelope.position.offset),
             Heard::Barrier(reached) => break reached.send(()).unwrap(),
+            Heard::MissedIn(_) | Heard::MissedNotices => continue,
             Heard::Notice { .. } | Heard::Proclamation(_) | Heard::Interrupted => continue,
         };
     }

@@ -1,0 +1,75 @@
+//! What a command is sent on: a connection to one server, or a whole cluster that looks like one.
+
+use std::ops::{Deref, DerefMut};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisFuture, Value};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::cluster::ClusterConnection;
+
+#[derive(Clone)]
+pub enum Connection {
+    One(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::One(connection) => connection.req_packed_command(command),
+            Self::Cluster(connection) => connection.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::One(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::One(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+/// A connection for what is rare, of which there are only so many at a time.
+pub struct Pooled {
+    connection: Connection,
+    _place: Place,
+}
+
+/// What goes back when it is dropped.
+pub enum Place {
+    Pool { _connection: deadpool_redis::Connection },
+    Permit { _permit: OwnedSemaphorePermit },
+}
+
+impl Pooled {
+    pub fn new(connection: Connection, place: Place) -> Self {
+        Self { connection, _place: place }
+    }
+}
+
+impl Deref for Pooled {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
