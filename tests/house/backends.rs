@@ -1,5 +1,54 @@
 //! The contract of the backends: one list of named clauses, run against each of them.
 
+/// Runs clauses on one kind of shared server.
+macro_rules! column {
+    ($module:ident: one $($clause:ident)+) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let store = crate::backends::stores::$module();
+                super::super::$clause(store.node().await).await;
+            })+
+        }
+    };
+    ($module:ident: two $($clause:ident)+) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let store = crate::backends::stores::$module();
+                let (one, two) = (store.node().await, store.node().await);
+                super::super::$clause([&one, &two]).await;
+            })+
+        }
+    };
+    ($module:ident: lasting $($clause:ident)+) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $clause() {
+                let store = crate::backends::stores::$module();
+                let again = async |node: crate::backends::Node| {
+                    node.go().await;
+                    store.node().await
+                };
+                super::super::$clause(store.node().await, again).await;
+            })+
+        }
+    };
+}
+
+/// Runs clauses on every kind of shared server.
+macro_rules! columns {
+    ($module:ident: $how:ident $($clause:ident)+) => {
+        mod $module {
+            column! { redis_8: $how $($clause)+ }
+            column! { valkey_8: $how $($clause)+ }
+            column! { cluster: $how $($clause)+ }
+            column! { sentinels: $how $($clause)+ }
+            column! { secure: $how $($clause)+ }
+        }
+    };
+}
+
 /// Runs every clause against every backend, each on a store of its own.
 macro_rules! clauses {
     ($($clause:ident)+) => {
@@ -25,6 +74,8 @@ macro_rules! clauses {
                 super::$clause(crate::backends::redis(&server).await).await;
             })+
         }
+
+        columns! { on: one $($clause)+ }
     };
 }
 
@@ -47,6 +98,8 @@ macro_rules! clauses_of_two {
                 super::$clause([&one, &two]).await;
             })+
         }
+
+        columns! { two_on: two $($clause)+ }
     };
 }
 
@@ -76,6 +129,8 @@ macro_rules! lasting_clauses {
                 super::$clause(crate::backends::redis(&server).await, again).await;
             })+
         }
+
+        columns! { lasting_on: lasting $($clause)+ }
     };
 }
 
@@ -86,6 +141,7 @@ mod census;
 mod claims;
 mod cluster;
 mod enrolments;
+mod fences;
 mod friends;
 mod inbox;
 mod members;
@@ -96,6 +152,7 @@ mod roles;
 mod rooms;
 mod search;
 mod single;
+mod stores;
 mod sweeps;
 mod users;
 
@@ -156,14 +213,36 @@ async fn redis(server: &Server) -> Node {
     redis_with(server, |_| {}).await
 }
 
-/// The clock stands still unless a test moves it: no lease runs out because a machine is slow.
 async fn redis_with(server: &Server, change: impl FnOnce(&mut Settings)) -> Node {
+    redis_at(|settings| {
+        settings.url = server.url();
+        change(settings);
+    })
+    .await
+}
+
+/// The clock stands still unless a test moves it: no lease runs out because a machine is slow.
+async fn redis_at(change: impl FnOnce(&mut Settings)) -> Node {
     let clock = Clock::manual();
     let metrics = Arc::new(Metrics::new());
     let (sender, receiver) = inbound(1 << 20, metrics.clone());
-    let id = NodeId::from_random(Entropy::system().bits());
-    let mut settings = Settings {
-        url: server.url(),
+    let mut settings = settings_at(String::new());
+    change(&mut settings);
+    let id = settings.id;
+    let stop = CancellationToken::new();
+    let connecting = Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics.clone(), stop.clone());
+    let backend = Arc::new(connecting.await.unwrap());
+    assert_eq!(backend.renew().await, Ok(Lease::Renewed));
+    Node { backend: Backend::of(backend), id, inbound: receiver, clock, metrics, _running: stop.drop_guard() }
+}
+
+fn settings(server: &Server) -> Settings {
+    settings_at(server.url())
+}
+
+fn settings_at(url: String) -> Settings {
+    Settings {
+        url,
         access: Access::default(),
         key_prefix: "t:".into(),
         pool_size: 4,
@@ -174,15 +253,9 @@ async fn redis_with(server: &Server, change: impl FnOnce(&mut Settings)) -> Node
         history_age: Duration::from_secs(3_600),
         lease: DEADLINE,
         deaf: DEADLINE,
-        id,
+        id: NodeId::from_random(Entropy::system().bits()),
         node: "test".into(),
-    };
-    change(&mut settings);
-    let stop = CancellationToken::new();
-    let connecting = Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics.clone(), stop.clone());
-    let backend = Arc::new(connecting.await.unwrap());
-    assert_eq!(backend.renew().await, Ok(Lease::Renewed));
-    Node { backend: Backend::of(backend), id, inbound: receiver, clock, metrics, _running: stop.drop_guard() }
+    }
 }
 
 impl Node {

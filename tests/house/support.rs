@@ -7,7 +7,7 @@ use std::time::Duration;
 pub mod ports;
 #[path = "../suite/support/process.rs"]
 pub mod process;
-#[path = "../suite/support/redis.rs"]
+#[path = "../suite/support/redis/mod.rs"]
 pub mod redis;
 
 pub const DEADLINE: Duration = Duration::from_secs(20);

@@ -31,5 +31,6 @@ mod shutdown;
 mod slow_reader;
 mod support;
 mod tls;
+mod topologies;
 mod transcripts;
 mod web_page;

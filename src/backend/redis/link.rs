@@ -303,8 +303,23 @@ pub async fn within<T>(limit: Duration, command: impl Future<Output = RedisResul
     }
 }
 
-/// Whether the server understood and refused for good. Loading, read-only, out of memory and the like pass.
+/// Whether the server understood and refused for good: a key of another type, a wrong script, a right that is not given. What
+/// passes by itself is not meant: loading, read-only, out of memory or disk, too few replicas, a slot or a master on its way.
 fn is_fault_of_script(error: &redis::RedisError) -> bool {
-    use redis::ErrorKind::{InvalidClientConfig, Server, UnexpectedReturnType};
-    matches!(error.kind(), UnexpectedReturnType | InvalidClientConfig | Server(ServerErrorKind::NoPerm))
+    use redis::ErrorKind;
+    match error.kind() {
+        ErrorKind::UnexpectedReturnType | ErrorKind::InvalidClientConfig => true,
+        ErrorKind::Server(kind) => {
+            matches!(
+                kind,
+                ServerErrorKind::ResponseError
+                    | ServerErrorKind::NoScript
+                    | ServerErrorKind::CrossSlot
+                    | ServerErrorKind::NoPerm
+            )
+        }
+        // The client knows no kind for it, and of a pipeline's errors not even the code.
+        ErrorKind::Extension => error.to_string().contains("WRONGTYPE"),
+        _ => false,
+    }
 }

@@ -179,7 +179,9 @@ impl Url {
                     .clone(),
                 None => info,
             };
-            Ok(info.set_tcp_settings(tcp.clone()))
+            // The client's name and version would cost a right, and a round trip each time.
+            let login = info.redis_settings().clone().set_skip_set_lib_name();
+            Ok(info.set_redis_settings(login).set_tcp_settings(tcp.clone()))
         };
         self.hosts.iter().map(info).collect()
     }

@@ -47,7 +47,12 @@ impl Plan {
     }
 
     pub fn on(redis: &Redis) -> Self {
-        Self::new("--redis", &redis.url())
+        Self::at(&redis.url())
+    }
+
+    /// On the servers that `storage.redis` names so.
+    pub fn at(url: &str) -> Self {
+        Self::new("--redis", url)
     }
 
     fn new(flag: &str, value: &str) -> Self {

@@ -10,7 +10,7 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, PushInfo, PushKind, ServerEr
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::heard::message;
-use super::heartbeat::Heartbeats;
+use super::heartbeat::{Barrier, Heartbeats};
 use super::{Channel, Shared};
 use crate::backend::redis::cluster::Address;
 use crate::backend::redis::link::Link;
@@ -30,7 +30,7 @@ pub enum Order {
     Unsubscribe(Channel),
     /// Channels that were somebody else's: something may have been missed in them.
     Adopt(Vec<Channel>),
-    Barrier(oneshot::Sender<()>),
+    Barrier(Arc<Barrier>),
 }
 
 /// A channel that the server says is not its own, and who waits for it.
@@ -407,7 +407,7 @@ impl Ear {
                         self.pending.insert(channel);
                     }
                 }
-                Order::Barrier(reached) => barriers.push(reached),
+                Order::Barrier(barrier) => barriers.push(barrier),
             }
         }
         let result = match connection {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -13,6 +13,27 @@ use crate::backend::Heard;
 /// A heartbeat that Redis took and that is not heard for so long, on a connection that is silent anyway, proves deafness.
 const ANSWER_WITHIN_MS: u64 = 1_000;
 
+/// Somebody waits until everything was dispatched that any connection heard before: until a heartbeat came by on each.
+pub struct Barrier {
+    /// Connections on which it did not come by yet.
+    left: AtomicUsize,
+    reached: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Barrier {
+    pub fn new(connections: usize, reached: oneshot::Sender<()>) -> Self {
+        Self { left: AtomicUsize::new(connections), reached: Mutex::new(Some(reached)) }
+    }
+
+    fn pass(&self, shared: &Shared) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(reached) = self.reached.lock().take()
+        {
+            shared.inbound.send(Heard::Barrier(reached));
+        }
+    }
+}
+
 pub struct Heartbeats {
     channel: Channel,
     sent: AtomicU64,
@@ -21,7 +42,7 @@ pub struct Heartbeats {
     /// after a few seconds the connection counts as deaf, so there are few.
     under_way: Mutex<BTreeMap<u64, u64>>,
     /// Who waits until what came before a heartbeat was dispatched.
-    barriers: Mutex<HashMap<u64, oneshot::Sender<()>>>,
+    barriers: Mutex<HashMap<u64, Arc<Barrier>>>,
 }
 
 impl Heartbeats {
@@ -58,10 +79,10 @@ impl Heartbeats {
 
     /// Sends on the side, because a link that hangs must not keep the bus from its work. A slow one cannot pile them up: the
     /// command timeout ends each, and one goes out a second.
-    pub fn send(self: &Arc<Self>, shared: &Arc<Shared>, barrier: Option<oneshot::Sender<()>>) {
+    pub fn send(self: &Arc<Self>, shared: &Arc<Shared>, barrier: Option<Arc<Barrier>>) {
         let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Some(reached) = barrier {
-            self.barriers.lock().insert(number, reached);
+        if let Some(barrier) = barrier {
+            self.barriers.lock().insert(number, barrier);
         }
         let (heartbeats, shared) = (self.clone(), shared.clone());
         let sent_ms = shared.clock.now_ms();
@@ -92,8 +113,9 @@ impl Heartbeats {
             shared.metrics.bus_heartbeat_seconds.observe(now_ms.saturating_sub(sent_ms) as f64 / 1000.0);
         }
         shared.metrics.bus_heartbeats_lost_total.inc_by(lost as u64);
-        if let Some(reached) = self.barriers.lock().remove(&number) {
-            shared.inbound.send(Heard::Barrier(reached));
+        let barrier = self.barriers.lock().remove(&number);
+        if let Some(barrier) = barrier {
+            barrier.pass(shared);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ear::{Ear, Order, State, Stray};
+use super::heartbeat::Barrier;
 use super::{Channel, Shared, Wish};
 use crate::backend::redis::BackendError;
 use crate::backend::redis::cluster::{Address, SlotMap, slot_of};
@@ -151,24 +152,12 @@ impl Router {
         }
     }
 
-    /// Reached when everything was dispatched that any connection heard before.
+    /// Has a heartbeat sent to every connection; one that ended drops its part, and nothing is reached.
     fn barrier(&self, reached: oneshot::Sender<()>) {
-        let passed: Vec<oneshot::Receiver<()>> = self
-            .ears
-            .iter()
-            .map(|ear| {
-                let (sender, receiver) = oneshot::channel();
-                // One that ended drops the sender, and nothing is reached.
-                let _ = ear.orders.send(Order::Barrier(sender));
-                receiver
-            })
-            .collect();
-        tokio::spawn(async move {
-            if futures_util::future::join_all(passed).await.iter().all(Result::is_ok) {
-                // Who waited may have given up.
-                let _ = reached.send(());
-            }
-        });
+        let barrier = Arc::new(Barrier::new(self.ears.len(), reached));
+        for ear in &self.ears {
+            let _ = ear.orders.send(Order::Barrier(barrier.clone()));
+        }
     }
 
     fn order(&self, home: u64, order: Order) {

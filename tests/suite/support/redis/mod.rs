@@ -1,19 +1,25 @@
 //! A real Redis of the test's own, and a small client for looking into it.
 
-use std::fs::File;
+pub mod cluster;
+pub mod secure;
+pub mod sentinels;
+mod servers;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+pub use servers::{Kind, Recipe};
+
 use super::{DEADLINE, POLL, ports, process};
 
 pub struct Redis {
     port: u16,
-    durable: bool,
+    recipe: Recipe,
     folder: TempDir,
     child: Child,
 }
@@ -21,25 +27,35 @@ pub struct Redis {
 impl Redis {
     /// A Redis that forgets everything when it ends.
     pub fn start() -> Self {
-        Self::start_with(false)
+        Self::start_as(Kind::Redis7)
+    }
+
+    pub fn start_as(kind: Kind) -> Self {
+        Self::start_with(Recipe::new(kind).line("save \"\"").line("appendonly no"))
     }
 
     /// A Redis that has every write on disk before it answers.
     pub fn start_durable() -> Self {
-        Self::start_with(true)
+        Self::start_with(Recipe::new(Kind::Redis7).line("save \"\"").line("appendonly yes").line("appendfsync always"))
     }
 
-    fn start_with(durable: bool) -> Self {
-        let folder = TempDir::new().expect("a temporary folder can be made");
+    pub fn start_with(recipe: Recipe) -> Self {
         // Another process may take the port between the look and the bind.
+        let mut said = String::new();
         for _ in 0..10 {
+            let folder = TempDir::new().expect("a temporary folder can be made");
             let port = ports::lasting();
-            let mut child = spawn(port, durable, &folder);
-            if answers(port, &mut child) {
-                return Self { port, durable, folder, child };
+            let mut child = recipe.spawn(port, &folder);
+            if answers(port, &folder, &mut child) {
+                return Self { port, recipe, folder, child };
             }
+            said = log(&folder);
         }
-        panic!("redis-server does not start; its log:\n{}", log(&folder));
+        panic!("{:?} does not start; its log:\n{said}", recipe.kind);
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn url(&self) -> String {
@@ -58,12 +74,17 @@ impl Redis {
 
     /// Starts it again on the same port after [`Self::stop`] or [`Self::kill9`].
     pub fn start_again(&mut self) {
-        self.child = spawn(self.port, self.durable, &self.folder);
+        self.child = self.recipe.spawn(self.port, &self.folder);
         assert!(
-            answers(self.port, &mut self.child),
+            answers(self.port, &self.folder, &mut self.child),
             "redis-server does not come back; its log:\n{}",
             log(&self.folder)
         );
+    }
+
+    /// Whether it answers.
+    pub fn is_up(&self) -> bool {
+        query(self.port, &["PING"]).is_ok()
     }
 
     /// Holds the process: connections stay open, nothing is answered.
@@ -78,6 +99,11 @@ impl Redis {
     /// One command on a connection of its own.
     pub fn query(&self, command: &[&str]) -> Reply {
         query(self.port, command).unwrap_or_else(|error| panic!("redis does not answer {command:?}: {error}"))
+    }
+
+    /// The text that `command` answers.
+    pub fn text(&self, command: &[&str]) -> String {
+        self.query(command).into_text()
     }
 
     /// The number that `command` answers.
@@ -103,28 +129,13 @@ impl Drop for Redis {
     }
 }
 
-fn spawn(port: u16, durable: bool, folder: &TempDir) -> Child {
-    let log = File::options().create(true).append(true).open(folder.path().join("log")).expect("the log can be opened");
-    let persistence = if durable { "yes" } else { "no" };
-    let child = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no", "--save", ""])
-        .args(["--appendonly", persistence, "--appendfsync", "always"])
-        .arg("--dir")
-        .arg(folder.path())
-        .stdin(Stdio::null())
-        .stderr(log.try_clone().expect("the log can be shared"))
-        .stdout(log)
-        .spawn();
-    process::started("redis-server", child)
-}
-
 fn log(folder: &TempDir) -> String {
     std::fs::read_to_string(folder.path().join("log")).unwrap_or_default()
 }
 
-/// Whether this very process serves the port: false when it ended, which it does when another one has the port.
-fn answers(port: u16, child: &mut Child) -> bool {
-    let own = format!("process_id:{}\r\n", child.id());
+/// Whether this very server serves the port: false when it ended, which it does when another one has the port.
+fn answers(port: u16, folder: &TempDir, child: &mut Child) -> bool {
+    let own = format!("config_file:{}\r\n", servers::config_file(folder).display());
     let end = Instant::now() + DEADLINE;
     while Instant::now() < end && child.try_wait().expect("a child can be asked for its exit").is_none() {
         // While it loads its data it answers an error.

@@ -1,0 +1,75 @@
+//! The servers on which the clauses run beside the one of the distribution: one of each for all of them, each clause under a
+//! prefix of its own.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crosstalk::backend::redis::Access;
+
+use super::{Node, redis_at};
+use crate::support::redis::cluster::Cluster;
+use crate::support::redis::secure::Secure;
+use crate::support::redis::sentinels::Sentinels;
+use crate::support::redis::{Kind, Recipe, Redis};
+
+/// Where a clause keeps what it keeps.
+pub struct Store {
+    url: String,
+    access: Access,
+    prefix: String,
+}
+
+impl Store {
+    fn at(url: String) -> Self {
+        Self { url, access: Access::default(), prefix: prefix() }
+    }
+
+    pub async fn node(&self) -> Node {
+        redis_at(|settings| {
+            settings.url.clone_from(&self.url);
+            settings.access = self.access.clone();
+            settings.key_prefix.clone_from(&self.prefix);
+        })
+        .await
+    }
+}
+
+fn prefix() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("t{}:", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn plain(kind: Kind) -> Redis {
+    Redis::start_with(Recipe { shared: true, ..Recipe::new(kind).line("save \"\"") })
+}
+
+pub fn redis_8() -> Store {
+    static SERVER: OnceLock<Redis> = OnceLock::new();
+    Store::at(SERVER.get_or_init(|| plain(Kind::Redis8)).url())
+}
+
+pub fn valkey_8() -> Store {
+    static SERVER: OnceLock<Redis> = OnceLock::new();
+    Store::at(SERVER.get_or_init(|| plain(Kind::Valkey8)).url())
+}
+
+pub fn cluster() -> Store {
+    static SERVERS: OnceLock<Cluster> = OnceLock::new();
+    Store::at(SERVERS.get_or_init(Cluster::shared).url())
+}
+
+pub fn sentinels() -> Store {
+    static SERVERS: OnceLock<Sentinels> = OnceLock::new();
+    Store::at(SERVERS.get_or_init(Sentinels::shared).url())
+}
+
+/// Through TLS with certificates on both sides, as a user with exactly the documented rights.
+pub fn secure() -> Store {
+    static SERVER: OnceLock<Secure> = OnceLock::new();
+    let server = SERVER.get_or_init(|| Secure::start(true));
+    let prefix = prefix();
+    let [certificate, key] = server.files().map(|path| path.display().to_string());
+    let access = Access { ca_file: certificate.clone(), certificate, key, ..Access::default() };
+    let url = server.url_for(&format!("user-{}", prefix.trim_end_matches(':')), &prefix);
+    Store { url, access, prefix }
+}
