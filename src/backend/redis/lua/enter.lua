@@ -3,16 +3,20 @@
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
 -- ARGV: 1 channel, 2 payload (the join), 3 keep, 4 fresh epoch, 5 member, 6 who value,
 --       7 'join' | 'restore', 8 epoch the node knows, or '' (restore only), 9 account or '', 10 payload (the coming
---       of an account's session), and to join: 11 '1' if the room must exist, 12 password hash that was proven, or '', 13 key and
---       14 name under which it may be permitted to enter, 15 the most that may wait for that, 16 number of its request.
+--       of an account's session), 11 when the lease ends, in ms; and to join: 12 '1' if the room must exist, 13 password hash
+--       that was proven, or '', 14 key and 15 name under which it may be permitted to enter, 16 the most that may wait for that,
+--       17 number of its request.
 -- Returns {'in', epoch, offset, time_us, members, announced (1 or 0)}; without an announcement the position is the room's
--- present one. Or what door returns. A restored member is announced only if it was missing from a stream the node knows: then
+-- present one. {'fenced'} when the lease has ended. Or what door returns. A restored member is announced only if it was missing from a stream the node knows: then
 -- the others saw it leave. In a new stream nobody saw anything.
+if fenced(ARGV[11]) then
+  return {'fenced'}
+end
 local is_enrolled = ARGV[9] ~= '' and redis.call('SISMEMBER', KEYS[3], 'u:' .. ARGV[9]) == 1
 if ARGV[7] == 'join' and not is_enrolled and redis.call('SISMEMBER', KEYS[3], ARGV[5]) == 0 then
   local denied = door(KEYS, {
-    must_exist = ARGV[11], account = ARGV[9], proof = ARGV[12], key = ARGV[13], name = ARGV[14], most = ARGV[15],
-    request = ARGV[16], flag = '-',
+    must_exist = ARGV[12], account = ARGV[9], proof = ARGV[13], key = ARGV[14], name = ARGV[15], most = ARGV[16],
+    request = ARGV[17], flag = '-',
   })
   if denied then
     return denied
