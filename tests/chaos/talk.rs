@@ -31,6 +31,8 @@ pub struct Talk {
     who: usize,
     link: u32,
     dialect: Dialect,
+    /// It speaks the extended mode of `action`.
+    pub is_extended: bool,
     line: Line,
     patience: Duration,
     /// As the server calls it.
@@ -61,6 +63,7 @@ impl Talk {
             who,
             link,
             dialect,
+            is_extended: false,
             line,
             patience,
             own: None,
@@ -192,15 +195,16 @@ impl Talk {
 impl Talk {
     /// A send may carry a key, under which it is accepted once.
     pub fn takes_keys(&self) -> bool {
-        self.dialect == Dialect::Scrp
+        self.dialect == Dialect::Scrp || self.is_extended
     }
 
+    /// A guest's ends with its session.
     pub fn keys_outlive_it(&self) -> bool {
         self.dialect == Dialect::Scrp
     }
 
     pub fn takes_positions(&self) -> bool {
-        false
+        self.is_extended
     }
 
     /// Whether the server lets it bear a name that it may not hold: `pychat` claims with the first join.
@@ -212,6 +216,9 @@ impl Talk {
         match (self.dialect, key) {
             (Dialect::Scrp, Some(key)) => {
                 request("SEND_ROOM_MESSAGE", json!({"room_id": room, "content": text, "key": key}))
+            }
+            (Dialect::Action, Some(key)) => {
+                json!({"action": "SEND MESSAGE", "room_id": room, "text": text, "key": key}).to_string()
             }
             _ => self.dialect.say(room, text),
         }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::stays::{End, Stay, stays};
 use super::truth::{Spot, Truth};
 use super::{Violation, violations};
+use crate::history::Place;
 use crate::stage::Record;
 
 /// Of one stay, this many missing texts are named.
@@ -38,9 +39,15 @@ fn missing<'a>(record: &'a Record, truth: &Truth<'a>, stay: &Stay<'a>) -> Vec<&'
     }
     let texts = truth.rooms.get(stay.room).map_or(&[][..], Vec::as_slice);
     let newest_era = texts.last().map_or(0, |(spot, _)| spot.era);
+    let spot_of = |place: &Place| {
+        let era = truth.epochs.iter().find(|((room, _), epoch)| *room == stay.room && **epoch == place.epoch);
+        Spot { era: era.map_or(usize::MAX, |((_, era), _)| *era), offset: place.offset }
+    };
+    let after = stay.after.as_ref().map(spot_of);
     let is_owed = |(spot, text): &(Spot, &str)| {
         let asked = truth.asked(text);
-        let after_begin = first.is_some_and(|first| *spot > first)
+        let after_begin = after.is_some_and(|after| *spot > after)
+            || first.is_some_and(|first| *spot > first)
             || stay.joined.is_some_and(|joined| asked.is_some_and(|asked| asked > joined));
         let before_end = last.is_some_and(|last| *spot < last)
             || match stay.end {
@@ -53,14 +60,7 @@ fn missing<'a>(record: &'a Record, truth: &Truth<'a>, stay: &Stay<'a>) -> Vec<&'
     };
     let kind = &record.kinds[stay.who];
     let is_own = |text: &str| truth.said.get(text).is_some_and(|said| said.iter().any(|said| said.who == stay.who));
-    let was_told = |spot: &Spot| {
-        stay.gaps.iter().any(|gap| {
-            let era = truth.epochs.iter().find(|((room, _), epoch)| *room == stay.room && **epoch == gap.epoch);
-            let after =
-                era.map_or(Spot { era: usize::MAX, offset: 0 }, |((_, era), _)| Spot { era: *era, offset: gap.offset });
-            *spot <= after
-        })
-    };
+    let was_told = |spot: &Spot| stay.gaps.iter().any(|gap| *spot <= spot_of(gap));
     let owed = texts.iter().filter(|one| is_owed(one));
     let owed = owed.filter(|(spot, text)| (kind.sees_own || !is_own(text)) && !was_told(spot));
     owed.map(|(_, text)| *text).filter(|text| !heard.contains(text)).collect()
@@ -70,7 +70,7 @@ fn missing<'a>(record: &'a Record, truth: &Truth<'a>, stay: &Stay<'a>) -> Vec<&'
 mod tests {
     use super::super::made::Made;
     use super::*;
-    use crate::history::{Place, What};
+    use crate::history::{Answer, Op, Outcome, What};
 
     fn talk(heard: &[&str]) -> Made {
         let said = Made::new().joins(0).joins(1).says(1, "a").says(1, "b").says(1, "c");
@@ -103,6 +103,18 @@ mod tests {
         let made = |heard: &[&str]| talk(&["a"]).texts(1, &["d", "e"]).hears(1, &["d", "e"]).hears(0, heard).record();
         assert_eq!(judge(&made(&["d", "e"])), []);
         assert_eq!(judge(&made(&["e"])).len(), 1);
+    }
+
+    #[test]
+    fn what_a_join_promised_to_recover_is_owed() {
+        let join = Op::Join { room: "red".to_owned(), since: Some(Place { epoch: 100, offset: 1 }) };
+        let recovered = Outcome::Done(Answer { place: None, recovered: Some(true) });
+        let made = |heard: &[&str]| {
+            let said = Made::new().joins(1).says(1, "a").says(1, "b").says(1, "c").texts(0, &["a", "b", "c"]);
+            said.hears(1, &["a", "b", "c"]).does(0, join.clone(), recovered.clone()).hears(0, heard).record()
+        };
+        assert_eq!(judge(&made(&["b", "c"])), []);
+        assert_eq!(judge(&made(&["c"])).len(), 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::history::{Op, Place, SECOND, Us, What};
+use crate::history::{Op, Outcome, Place, SECOND, Us, What};
 use crate::stage::Record;
 
 /// For so long around a fault a node may hear less than it is told.
@@ -14,6 +14,8 @@ pub struct Stay<'a> {
     pub room: &'a str,
     /// When the join was acknowledged; nothing where an account was in the room before it came.
     pub joined: Option<Us>,
+    /// All that came after this place was promised with the join.
+    pub after: Option<Place>,
     pub heard: Vec<&'a str>,
     pub gaps: Vec<Place>,
     pub end: End,
@@ -31,13 +33,8 @@ pub enum End {
 
 /// Every stay of a run.
 pub fn stays(record: &Record) -> Vec<Stay<'_>> {
-    let mut reader = Reader {
-        record,
-        open: HashMap::new(),
-        asked: HashMap::new(),
-        nodes: HashMap::new(),
-        over: Vec::new(),
-    };
+    let mut reader =
+        Reader { record, open: HashMap::new(), asked: HashMap::new(), nodes: HashMap::new(), over: Vec::new() };
     for entry in &record.entries {
         reader.read(entry.at, entry.who, entry.link, &entry.what);
     }
@@ -63,7 +60,12 @@ impl<'a> Reader<'a> {
                 self.asked.insert(link, (op, at));
             }
             What::Answered(outcome) => match self.asked.remove(&link) {
-                Some((Op::Join { room, .. }, _)) if outcome.is_done() => self.join(at, who, link, room),
+                Some((Op::Join { room, since }, _)) => {
+                    if let Outcome::Done(answer) = outcome {
+                        let after = since.filter(|_| answer.recovered == Some(true));
+                        self.join(at, who, link, room, after);
+                    }
+                }
                 Some((Op::Leave { room }, asked)) => {
                     let is_left = outcome.is_done() && self.tells_all_before_a_leave(who, link, asked);
                     self.close(link, room, if is_left { End::Left(asked) } else { End::Lost });
@@ -74,7 +76,7 @@ impl<'a> Reader<'a> {
                 let stays_on = self.record.kinds[who].account.is_some();
                 let is_leaving = matches!(self.asked.get(&link), Some((Op::Leave { .. }, _)));
                 if stays_on && !is_leaving && !self.open.contains_key(&(link, room)) {
-                    self.begin(None, who, link, room);
+                    self.begin(None, None, who, link, room);
                 }
                 if let Some(stay) = self.open.get_mut(&(link, room)) {
                     stay.heard.push(text);
@@ -107,18 +109,18 @@ impl<'a> Reader<'a> {
         self.open.keys().filter(|(of, _)| *of == link).map(|(_, room)| *room).collect()
     }
 
-    fn join(&mut self, at: Us, who: usize, link: u32, room: &'a str) {
+    fn join(&mut self, at: Us, who: usize, link: u32, room: &'a str, after: Option<Place>) {
         // There, whoever joins leaves the room that it was in.
         if self.record.kinds[who].dialect == "pychat" {
             for former in self.rooms(link) {
                 self.close(link, former, End::Lost);
             }
         }
-        self.begin(Some(at), who, link, room);
+        self.begin(Some(at), after, who, link, room);
     }
 
-    fn begin(&mut self, joined: Option<Us>, who: usize, link: u32, room: &'a str) {
-        let stay = Stay { who, link, room, joined, heard: Vec::new(), gaps: Vec::new(), end: End::None };
+    fn begin(&mut self, joined: Option<Us>, after: Option<Place>, who: usize, link: u32, room: &'a str) {
+        let stay = Stay { who, link, room, joined, after, heard: Vec::new(), gaps: Vec::new(), end: End::None };
         if let Some(former) = self.open.insert((link, room), stay) {
             self.over.push(Stay { end: End::Lost, ..former });
         }

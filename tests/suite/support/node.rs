@@ -161,10 +161,6 @@ impl Node {
         process::signal(&self.child, Signal::CONT);
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn wait_exit(&mut self) -> ExitStatus {
         process::exit_of(&mut self.child, "the gateway")
     }
