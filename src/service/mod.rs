@@ -10,6 +10,7 @@
 //! | `friendship` | befriend, part, decide requests |
 //! | `enrolment`, `attendance` | be a member of rooms for good, and hear them all in one session |
 //! | `correspondence` | be told what was kept for one |
+//! | `resume` | go on in another connection |
 //! | `errands` | what others are told of it |
 //! | `server` | what the server says of itself |
 //! | `upkeep` | end; and what the node does for its sessions when the backend lost sight of them |
@@ -30,6 +31,7 @@ mod participant;
 mod passwords;
 mod people;
 mod reading;
+mod resume;
 mod roster;
 mod secrets;
 mod server;
@@ -50,6 +52,8 @@ use letters::Letter;
 use numbers::Numbers;
 pub use participant::Participant;
 pub use passwords::{PasswordSettings, PasswordSettingsError, Passwords};
+use resume::Held;
+pub use resume::{ResumeLimits, Resumed, Return};
 use roster::Roster;
 pub use server::ServerNames;
 
@@ -75,6 +79,7 @@ pub struct ChatLimits {
     pub users: u64,
     /// Guests may do nothing but log in.
     pub require_login: bool,
+    pub resume: ResumeLimits,
 }
 
 /// One node's chat.
@@ -83,6 +88,7 @@ pub struct Chat {
     hub: Hub,
     sessions: Sessions,
     roster: Roster,
+    held: Held,
     passwords: Passwords,
     numbers: Numbers,
     /// `None` where nobody can log in.
@@ -150,6 +156,7 @@ impl Chat {
             hub: Hub::new(Arc::new(Subscriptions(backend.broker.clone())), metrics.clone()),
             sessions: Sessions::default(),
             roster: Roster::new(metrics.clone()),
+            held: Held::default(),
             departures: Semaphore::new(CALLS_AT_ONCE),
             numbers: Numbers::new(backend.broker.clone()),
             backend,
@@ -213,6 +220,13 @@ impl Chat {
 
     /// Carries one command out.
     pub async fn carry_out(&self, who: &mut Participant, command: Command, format: WireFormat) -> Outcome {
+        let outcome = self.undertake(who, command, format).await;
+        // Before the answer: what it tells can be gone on with.
+        self.keep_memo(who).await;
+        outcome
+    }
+
+    async fn undertake(&self, who: &mut Participant, command: Command, format: WireFormat) -> Outcome {
         if let Err(refusal) = self.may_ask(who, &command) {
             return Outcome::refused(refusal);
         }

@@ -92,6 +92,7 @@ mod members;
 mod numbers;
 mod owner;
 mod post;
+mod resumption;
 mod roles;
 mod rooms;
 mod search;
@@ -106,7 +107,7 @@ use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::redis::{Redis, Settings};
 use crosstalk::backend::{
-    Backend, Claimant, Claimed, Entered, Entry, Heard, Holder, Inbound, Lease, Presence, Publication, Published,
+    Backend, Claimant, Claimed, Entered, Entry, Heard, Holder, Inbound, Lease, Memo, Presence, Publication, Published,
     Publisher, Ticket, decode_live, inbound,
 };
 use crosstalk::chat::{
@@ -172,6 +173,7 @@ async fn redis_with(server: &Server, change: impl FnOnce(&mut Settings)) -> Node
         history_count: KEPT,
         history_age: Duration::from_secs(3_600),
         lease: DEADLINE,
+        resume: DEADLINE,
         deaf: DEADLINE,
         id,
         node: "test".into(),

@@ -33,6 +33,9 @@ scripts! {
     claim;
     release;
     renew;
+    remember;
+    take_over;
+    abandon;
     create after "members";
     destroy after "append" "demolish";
     change after "append" "runs";
