@@ -52,7 +52,8 @@ mod tests {
         let text = token.to_string();
         let read = ResumeToken::parse(&text).unwrap();
         assert!(read == token && read.secret_hash().len() == 64);
-        for wrong in ["", ".", "7.7", &text[1..], &text[..text.len() - 1], &format!("{text}0"), &text.replace('f', "g")] {
+        for wrong in ["", ".", "7.7", &text[1..], &text[..text.len() - 1], &format!("{text}0"), &text.replace('f', "g")]
+        {
             assert!(ResumeToken::parse(wrong).is_none(), "{wrong:?}");
         }
     }

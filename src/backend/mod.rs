@@ -71,6 +71,16 @@ pub enum BackendError {
     Failed(String),
 }
 
+impl BackendError {
+    /// Logs what was not done for it: as a warning where it does not pass by itself.
+    pub fn log(&self, what: &str) {
+        match self {
+            Self::Unavailable(_) => tracing::debug!(error = %self, "{what}"),
+            Self::Failed(_) => tracing::warn!(error = %self, "{what}"),
+        }
+    }
+}
+
 /// A backend by what it can do.
 #[derive(Clone)]
 pub struct Backend {

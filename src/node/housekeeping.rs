@@ -31,7 +31,7 @@ pub async fn keep_lease(
                 "fenced"
             }
             Err(error) => {
-                tracing::debug!(%error, "the lease cannot be renewed");
+                error.log("the lease cannot be renewed");
                 "failed"
             }
         };
@@ -80,7 +80,7 @@ pub async fn sweep(chat: Arc<Chat>, metrics: Arc<Metrics>, every: Duration, stop
                 );
             }
             Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "the sweep did not end"),
+            Err(error) => error.log("the sweep did not end"),
         }
     }
 }

@@ -22,7 +22,9 @@ use crate::backend::{Backend, InboundSender, inbound};
 use crate::chat::{CloseReason, NodeId, Refusal};
 use crate::config::{Config, Shutdown};
 use crate::http::{Health, LoginPages};
-use crate::service::{Accounts, Chat, ChatLimits, PasswordSettings, Passwords, ResumeLimits, Resumed, ServerNames, dispatch};
+use crate::service::{
+    Accounts, Chat, ChatLimits, PasswordSettings, Passwords, ResumeLimits, Resumed, ServerNames, dispatch,
+};
 use crate::session::{Lifecycle, SessionLimits, Shared};
 use crate::telemetry::{Metrics, Tracer};
 

@@ -365,6 +365,6 @@ impl Outcome {
 
 /// What a client is told when the backend did not do it; the reason is for the log.
 fn unavailable(what: &str, error: &BackendError) -> Refusal {
-    tracing::debug!(%error, what, "the backend did not do it");
+    error.log(&format!("the backend did not do it: {what}"));
     Refusal::Unavailable
 }

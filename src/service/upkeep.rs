@@ -66,7 +66,8 @@ impl Chat {
     /// Claims again what the node's sessions hold, after the lease was lost. `false` when it must be tried again.
     pub async fn restore(&self) -> bool {
         let standings = stream::iter(self.roster.standings().into_iter().map(Ok));
-        standings.try_for_each_concurrent(CALLS_AT_ONCE, |standing| self.restore_one(standing)).await.is_ok()
+        let restore = async |standing| passed_over(self.restore_one(standing).await, "a session is not restored");
+        standings.try_for_each_concurrent(CALLS_AT_ONCE, restore).await.is_ok()
     }
 
     /// What a session gives up while it is restored is given up again, unless it has claimed it once more meanwhile.
@@ -116,7 +117,8 @@ impl Chat {
     /// Releases what sessions that ended while the backend was away still hold, and says what could not be said.
     pub async fn pay_debts(&self) {
         let debts = stream::iter(self.roster.debts().into_iter().map(Ok));
-        let paid = debts.try_for_each_concurrent(CALLS_AT_ONCE, |debt| self.pay(debt)).await;
+        let pay = async |debt| passed_over(self.pay(debt).await, "a debt is not paid");
+        let paid = debts.try_for_each_concurrent(CALLS_AT_ONCE, pay).await;
         if let Err(error) = paid {
             tracing::debug!(%error, "debts wait for the backend");
         }
@@ -147,5 +149,17 @@ impl Chat {
         };
         let looks = stream::iter(self.sessions.logins()).map(look).buffer_unordered(CALLS_AT_ONCE);
         looks.all(async |looked| looked).await
+    }
+}
+
+/// Of many that are done one after the other, what fails for good is passed over: the others are not to wait for whoever mends
+/// that. What passes by itself ends the turn.
+fn passed_over(done: Result<(), BackendError>, what: &str) -> Result<(), BackendError> {
+    match done {
+        Err(error @ BackendError::Failed(_)) => {
+            error.log(what);
+            Ok(())
+        }
+        done => done,
     }
 }

@@ -86,6 +86,7 @@ mod census;
 mod claims;
 mod cluster;
 mod enrolments;
+mod fences;
 mod friends;
 mod inbox;
 mod members;
@@ -162,8 +163,18 @@ async fn redis_with(server: &Server, change: impl FnOnce(&mut Settings)) -> Node
     let clock = Clock::manual();
     let metrics = Arc::new(Metrics::new());
     let (sender, receiver) = inbound(1 << 20, metrics.clone());
-    let id = NodeId::from_random(Entropy::system().bits());
-    let mut settings = Settings {
+    let mut settings = settings(server);
+    change(&mut settings);
+    let id = settings.id;
+    let stop = CancellationToken::new();
+    let connecting = Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics.clone(), stop.clone());
+    let backend = Arc::new(connecting.await.unwrap());
+    assert_eq!(backend.renew().await, Ok(Lease::Renewed));
+    Node { backend: Backend::of(backend), id, inbound: receiver, clock, metrics, _running: stop.drop_guard() }
+}
+
+fn settings(server: &Server) -> Settings {
+    Settings {
         url: server.url(),
         key_prefix: "t:".into(),
         pool_size: 4,
@@ -175,15 +186,9 @@ async fn redis_with(server: &Server, change: impl FnOnce(&mut Settings)) -> Node
         lease: DEADLINE,
         resume: DEADLINE,
         deaf: DEADLINE,
-        id,
+        id: NodeId::from_random(Entropy::system().bits()),
         node: "test".into(),
-    };
-    change(&mut settings);
-    let stop = CancellationToken::new();
-    let connecting = Redis::connect(settings, sender, clock.clone(), Entropy::system(), metrics.clone(), stop.clone());
-    let backend = Arc::new(connecting.await.unwrap());
-    assert_eq!(backend.renew().await, Ok(Lease::Renewed));
-    Node { backend: Backend::of(backend), id, inbound: receiver, clock, metrics, _running: stop.drop_guard() }
+    }
 }
 
 impl Node {

@@ -17,6 +17,11 @@ impl Keys {
         Self { prefix: prefix.to_owned() }
     }
 
+    /// String: the number of this layout of keys.
+    pub fn format(&self) -> String {
+        format!("{}format", self.prefix)
+    }
+
     /// Set of nicknames in use, one of 256 by the name's hash.
     pub fn nickname_set(&self, nickname: &Nickname) -> String {
         format!("{}nicks:{{{:02x}}}", self.prefix, fnv1a(nickname.as_str()) % NICKNAME_SETS)

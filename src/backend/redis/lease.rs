@@ -3,9 +3,10 @@
 //! A lease never comes back to life: a node that lost its own takes a new one and claims again what its sessions hold, so
 //! that a sweep of the old one, however late, does no harm.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::{TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use redis::aio::MultiplexedConnection;
 use redis::{Script, ScriptInvocation};
 
@@ -22,13 +23,37 @@ const CLAIMS_AT_ONCE: usize = 500;
 /// Of these, released at once: a dead node's ten thousand sessions are to be gone well within the ghost ceiling.
 const CLAIMS_IN_FLIGHT: usize = 32;
 
+/// A lease under which a node claims.
+#[derive(Debug, Clone, Default)]
+pub struct HeldLease {
+    name: String,
+    /// On the clock of Redis: when it ends unless it is renewed. What is claimed under it is claimed before.
+    pub ends_ms: u64,
+}
+
+impl std::ops::Deref for HeldLease {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.name
+    }
+}
+
 /// One thing held under a lease, as the claims set has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    Nickname { session: SessionId, nickname: Nickname },
-    Membership { session: SessionId, room: RoomId },
+    Nickname {
+        session: SessionId,
+        nickname: Nickname,
+    },
+    Membership {
+        session: SessionId,
+        room: RoomId,
+    },
     /// What is kept of a session that may be gone on with.
-    Memo { session: SessionId },
+    Memo {
+        session: SessionId,
+    },
 }
 
 impl Claim {
@@ -64,35 +89,60 @@ pub enum Freed {
 
 impl Redis {
     pub(super) async fn renew_lease(&self) -> Result<Lease, BackendError> {
+        let renewed = self.keep_or_take_lease().await;
+        if renewed != Ok(Lease::Held) {
+            self.lease_kept_since_ms.store(self.clock.now_ms(), Ordering::Release);
+        }
+        renewed
+    }
+
+    async fn keep_or_take_lease(&self) -> Result<Lease, BackendError> {
         let began_ms = self.clock.now_ms();
         let lease = self.lease.read().clone();
         let mut connection = self.link.connection()?;
-        let ttl_ms = self.settings.lease.as_millis() as u64;
         if !lease.is_empty() {
-            let mut call = self.scripts.renew.prepare_invoke();
-            call.key(self.keys.lease(&lease)).arg(&self.settings.node).arg(ttl_ms);
-            let held: bool = self.timed(call.invoke_async(&mut connection)).await?;
-            if held {
+            let ends_ms = self.call_renew(&lease, "keep", &mut connection).await?;
+            if ends_ms > 0 {
+                self.lease.write().ends_ms = ends_ms;
                 self.lease_is_sure_from(began_ms);
                 return Ok(Lease::Held);
             }
         }
-        let fresh = format!("{:032x}", self.entropy.bits());
-        let mut take = redis::pipe();
+        let name = format!("{:032x}", self.entropy.bits());
         // The lease before its entry in the list: a listed lease without a key counts as dead.
-        take.pset_ex(self.keys.lease(&fresh), &self.settings.node, ttl_ms).ignore();
-        take.sadd(self.keys.nodes(), &fresh).ignore();
-        self.timed(take.exec_async(&mut connection)).await?;
-        *self.lease.write() = fresh;
+        let ends_ms = self.call_renew(&name, "take", &mut connection).await?;
+        self.timed(redis::cmd("SADD").arg(self.keys.nodes()).arg(&name).exec_async(&mut connection)).await?;
+        // It may be the first after a loss of all data.
+        self.note_format().await?;
+        *self.lease.write() = HeldLease { name, ends_ms };
         self.lease_is_sure_from(began_ms);
         Ok(Lease::Renewed)
+    }
+
+    /// When the lease ends, on the clock of Redis; 0 when there is none to keep.
+    async fn call_renew(
+        &self,
+        lease: &str,
+        how: &str,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<u64, BackendError> {
+        let mut call = self.scripts.renew.prepare_invoke();
+        call.key(self.keys.lease(lease)).arg(&self.settings.node).arg(self.settings.lease.as_millis() as u64).arg(how);
+        self.timed(call.invoke_async(connection)).await
+    }
+
+    /// How long every look at Redis and at the own lease has been without a fault. Right after an outage, or a time in which
+    /// Redis took no writes, every lease looks dead, because nobody could renew it.
+    fn judges_for_ms(&self) -> u64 {
+        let kept_for_ms = self.clock.now_ms().saturating_sub(self.lease_kept_since_ms.load(Ordering::Acquire));
+        kept_for_ms.min(self.link.up_for_ms())
     }
 
     /// Gives the lease up. What is left under it is free for a survivor's sweep at once, or, where heirs are to come, when
     /// this much time has passed without one.
     pub(super) async fn give_lease_up(&self, for_heirs: Option<Duration>) -> Result<(), BackendError> {
         let lease = std::mem::take(&mut *self.lease.write());
-        self.lease_sure_until_ms.store(0, std::sync::atomic::Ordering::Release);
+        self.lease_sure_until_ms.store(0, Ordering::Release);
         let mut connection = self.link.connection()?;
         let left: u64 =
             self.timed(redis::cmd("SCARD").arg(self.keys.lease_claims(&lease)).query_async(&mut connection)).await?;
@@ -108,22 +158,21 @@ impl Redis {
         give_up.del(self.keys.lease_count(&lease)).ignore();
         if left == 0 {
             // Otherwise it stays listed, for the sweep.
-            give_up.srem(self.keys.nodes(), &lease).ignore();
+            give_up.srem(self.keys.nodes(), &*lease).ignore();
         }
         self.timed(give_up.exec_async(&mut connection)).await
     }
 
     pub(super) async fn sweep_dead(&self) -> Result<Swept, BackendError> {
         let mut swept = Swept::default();
-        // Right after an outage every lease looks dead, because nobody could renew it.
-        if self.link.up_for_ms() < self.settings.lease.as_millis() as u64 {
+        if self.judges_for_ms() < self.settings.lease.as_millis() as u64 {
             return Ok(swept);
         }
         let mut connection = self.pooled().await?;
         let listed: Vec<String> =
             self.timed(redis::cmd("SMEMBERS").arg(self.keys.nodes()).query_async(&mut *connection)).await?;
         let own = self.lease.read().clone();
-        for lease in listed.into_iter().filter(|lease| *lease != own) {
+        for lease in listed.into_iter().filter(|lease| lease != &*own) {
             let alive: bool =
                 self.timed(redis::cmd("EXISTS").arg(self.keys.lease(&lease)).query_async(&mut *connection)).await?;
             if !alive && self.may_sweep(&lease, &mut connection).await? {
@@ -159,13 +208,29 @@ impl Redis {
             if claims.is_empty() {
                 break;
             }
-            let counts = stream::iter(claims.into_iter().map(Ok))
-                .map_ok(|note| self.sweep_note(lease, &claims_key, note, connection.clone()))
-                .try_buffer_unordered(CLAIMS_IN_FLIGHT);
-            let found: Vec<Swept> = counts.try_collect().await?;
-            swept.names += found.iter().map(|one| one.names).sum::<u64>();
-            swept.memberships += found.iter().map(|one| one.memberships).sum::<u64>();
-            swept.accounts.extend(found.into_iter().flat_map(|one| one.accounts));
+            let (noted, mut failed) = (claims.len(), 0);
+            let mut outcomes = stream::iter(claims)
+                .map(|note| self.sweep_note(lease, &claims_key, note, connection.clone()))
+                .buffer_unordered(CLAIMS_IN_FLIGHT);
+            while let Some(outcome) = outcomes.next().await {
+                match outcome {
+                    Ok(one) => {
+                        swept.names += one.names;
+                        swept.memberships += one.memberships;
+                        swept.accounts.extend(one.accounts);
+                    }
+                    // Something else lies where the claim should be; the other claims are not to wait for whoever mends it.
+                    Err(error @ BackendError::Failed(_)) => {
+                        error.log("what a dead node held cannot be released");
+                        failed += 1;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if failed == noted {
+                // It stays listed, and is looked at again when the lock has run out.
+                return Ok(());
+            }
         }
         let mut forget = redis::pipe();
         forget.srem(self.keys.nodes(), lease).ignore();

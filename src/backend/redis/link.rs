@@ -146,7 +146,17 @@ async fn within<T>(limit: Duration, command: impl Future<Output = RedisResult<T>
     }
 }
 
-/// Whether the server understood and refused for good. Loading, read-only, out of memory and the like pass.
+/// Whether the server understood and refused for good: a key of another type, a wrong script, a right that is not given. What
+/// passes by itself is not meant: loading, read-only, out of memory or disk, too few replicas, a slot or a master on its way.
 fn is_fault_of_script(error: &redis::RedisError) -> bool {
-    matches!(error.kind(), redis::ErrorKind::UnexpectedReturnType | redis::ErrorKind::InvalidClientConfig)
+    use redis::{ErrorKind, ServerErrorKind as Server};
+    match error.kind() {
+        ErrorKind::UnexpectedReturnType | ErrorKind::InvalidClientConfig => true,
+        ErrorKind::Server(kind) => {
+            matches!(kind, Server::ResponseError | Server::NoScript | Server::CrossSlot | Server::NoPerm)
+        }
+        // The client knows no kind for it, and of a pipeline's errors not even the code.
+        ErrorKind::Extension => error.to_string().contains("WRONGTYPE"),
+        _ => false,
+    }
 }

@@ -11,6 +11,7 @@ mod catalogue;
 mod census;
 mod directory;
 mod enrolments;
+mod format;
 mod friends;
 mod inbox;
 mod keys;
@@ -41,6 +42,7 @@ use crate::chat::NodeId;
 use crate::telemetry::Metrics;
 use bus::Bus;
 use keys::Keys;
+use lease::HeldLease;
 use link::Link;
 use scripts::Scripts;
 
@@ -85,9 +87,11 @@ pub struct Redis {
     /// Numbers of the letters that are to be answered for.
     letters: AtomicU64,
     /// The lease under which this node claims.
-    lease: RwLock<String>,
+    lease: RwLock<HeldLease>,
     /// On the monotonic clock: until then nobody else may sweep what this node holds.
     lease_sure_until_ms: AtomicU64,
+    /// On the monotonic clock: since then every attempt to keep the lease has succeeded.
+    lease_kept_since_ms: AtomicU64,
     clock: Clock,
     entropy: Entropy,
     metrics: Arc<Metrics>,
@@ -97,7 +101,7 @@ impl Redis {
     /// Connects, checks the server, and starts the connections' supervisors, which end with `stop`.
     ///
     /// # Errors
-    /// When the URL is wrong, the server cannot be reached, or is too old. Later outages are not errors: they are waited out.
+    /// When the URL is wrong, the server cannot be reached, or is too old, or what lies under the prefix is a later version's. Later outages are not errors: they are waited out.
     pub async fn connect(
         settings: Settings,
         inbound: InboundSender,
@@ -113,10 +117,11 @@ impl Redis {
         let bus =
             Bus::connect(&info, &settings, keys.clone(), link.clone(), inbound, clock.clone(), metrics.clone(), stop)
                 .await?;
-        Ok(Self {
+        let redis = Self {
             scripts: Scripts::new(),
             lease: RwLock::default(),
             lease_sure_until_ms: AtomicU64::new(0),
+            lease_kept_since_ms: AtomicU64::new(0),
             settings,
             keys,
             link,
@@ -126,7 +131,9 @@ impl Redis {
             clock,
             entropy,
             metrics,
-        })
+        };
+        redis.check_format().await?;
+        Ok(redis)
     }
 
     /// A pooled connection, for transactional commands.
@@ -144,7 +151,7 @@ impl Redis {
     }
 
     /// The lease to claim under, while it is sure that nobody sweeps it.
-    fn sure_lease(&self) -> Result<String, BackendError> {
+    fn sure_lease(&self) -> Result<HeldLease, BackendError> {
         if self.clock.now_ms() >= self.lease_sure_until_ms.load(Ordering::Acquire) {
             return Err(BackendError::Unavailable("this node's lease is not sure".into()));
         }

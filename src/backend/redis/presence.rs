@@ -13,7 +13,7 @@ use super::super::{
 use super::Redis;
 use super::applicants::{member_key, person_key};
 use super::inbox::read_holder;
-use super::lease::{Claim, Freed};
+use super::lease::{Claim, Freed, HeldLease};
 use crate::chat::{Actor, Epoch, Event, EventKind, Identity, Nickname, PersonKey, Position, RoomId, SessionId};
 
 #[async_trait]
@@ -25,10 +25,10 @@ impl Presence for Redis {
         let mut taken_from = None;
         loop {
             let lease = self.sure_lease()?;
-            self.note("SADD", &lease, &note, &mut connection).await?;
+            self.note(&lease, &note, &mut connection).await?;
             let claimed = self.call_claim(nickname, holder, claimant, &lease, &mut connection).await?;
             let Claimed::Done { from } = claimed else {
-                self.note("SREM", &lease, &note, &mut connection).await?;
+                self.forget_note(&lease, &note, &mut connection).await?;
                 return Ok(claimed);
             };
             taken_from = taken_from.or(from);
@@ -49,7 +49,7 @@ impl Presence for Redis {
         let mut connection = self.pooled().await?;
         let freed = self.free_nickname(nickname, session, "", &mut connection).await?;
         let lease = self.lease.read().clone();
-        self.note("SREM", &lease, &Claim::Nickname { session, nickname: nickname.clone() }, &mut connection).await?;
+        self.forget_note(&lease, &Claim::Nickname { session, nickname: nickname.clone() }, &mut connection).await?;
         Ok(freed != Freed::No)
     }
 
@@ -68,7 +68,7 @@ impl Presence for Redis {
         let mut announced_before = None;
         loop {
             let lease = self.sure_lease()?;
-            self.note("SADD", &lease, &note, &mut connection).await?;
+            self.note(&lease, &note, &mut connection).await?;
             let entered = match self.make_member(room, who, entry, &lease, &mut connection).await? {
                 Ok(entered) => entered,
                 // It waits for permission until it leaves, or is swept; so that stays noted.
@@ -81,7 +81,7 @@ impl Presence for Redis {
                     return Ok(Err(denial));
                 }
                 Err(denial) => {
-                    self.note("SREM", &lease, &note, &mut connection).await?;
+                    self.forget_note(&lease, &note, &mut connection).await?;
                     return Ok(Err(denial));
                 }
             };
@@ -99,7 +99,7 @@ impl Presence for Redis {
         let left = self.end_membership(room, who, "", &mut connection).await?;
         let lease = self.lease.read().clone();
         let note = Claim::Membership { session: who.session, room: room.clone() };
-        self.note("SREM", &lease, &note, &mut connection).await?;
+        self.forget_note(&lease, &note, &mut connection).await?;
         Ok(left)
     }
 
@@ -122,21 +122,32 @@ impl Presence for Redis {
 }
 
 impl Redis {
-    pub(super) fn is_current(&self, lease: &str) -> bool {
-        *self.lease.read() == lease
+    pub(super) fn is_current(&self, lease: &HeldLease) -> bool {
+        **self.lease.read() == **lease
     }
 
-    /// Notes a claim under a lease (`SADD`), or forgets it (`SREM`).
+    /// Notes a claim under a lease that lives.
     pub(super) async fn note(
         &self,
-        change: &'static str,
-        lease: &str,
+        lease: &HeldLease,
         claim: &Claim,
         connection: &mut MultiplexedConnection,
     ) -> Result<(), BackendError> {
-        let mut note = redis::cmd(change);
-        note.arg(self.keys.lease_claims(lease)).arg(claim.encode());
-        self.timed(note.exec_async(connection)).await
+        let mut call = self.scripts.note.prepare_invoke();
+        call.key(self.keys.lease(lease)).key(self.keys.lease_claims(lease)).arg(claim.encode());
+        let noted: bool = self.timed(call.invoke_async(connection)).await?;
+        if noted { Ok(()) } else { Err(fenced()) }
+    }
+
+    pub(super) async fn forget_note(
+        &self,
+        lease: &HeldLease,
+        claim: &Claim,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), BackendError> {
+        let mut forget = redis::cmd("SREM");
+        forget.arg(self.keys.lease_claims(lease)).arg(claim.encode());
+        self.timed(forget.exec_async(connection)).await
     }
 
     async fn call_claim(
@@ -144,7 +155,7 @@ impl Redis {
         nickname: &Nickname,
         holder: Holder,
         claimant: Claimant,
-        lease: &str,
+        lease: &HeldLease,
         connection: &mut MultiplexedConnection,
     ) -> Result<Claimed, BackendError> {
         let (claimant, heir_of) = match claimant {
@@ -155,12 +166,14 @@ impl Redis {
         };
         let mut call = self.scripts.claim.prepare_invoke();
         call.key(self.keys.nickname(nickname)).key(self.keys.user(nickname));
-        call.arg(holder.session.to_string()).arg(lease).arg(claimant).arg(Identity::of_token(nickname).to_string());
-        call.arg(u8::from(holder.reads_inbox)).arg(heir_of.map_or_else(String::new, |of| of.to_string()));
+        call.arg(holder.session.to_string()).arg(&**lease).arg(claimant).arg(Identity::of_token(nickname).to_string());
+        call.arg(u8::from(holder.reads_inbox)).arg(lease.ends_ms);
+        call.arg(heir_of.map_or_else(String::new, |of| of.to_string()));
         let (claimed, from): (i64, Option<String>) = self.timed(call.invoke_async(connection)).await?;
         Ok(match claimed {
             1 => Claimed::Done { from: from.as_deref().and_then(SessionId::parse) },
             0 => Claimed::InUse,
+            -2 => return Err(fenced()),
             _ => Claimed::Reserved,
         })
     }
@@ -170,19 +183,20 @@ impl Redis {
         room: &RoomId,
         who: &Actor,
         entry: &Entry,
-        lease: &str,
+        lease: &HeldLease,
         connection: &mut MultiplexedConnection,
     ) -> Result<Result<Entered, Denial>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Joined);
         let nickname = who.nickname.as_ref().map_or("", Nickname::as_str);
         let mut call = self.membership_call(&self.scripts.enter, room, &event);
-        call.arg(member_key(who.session)).arg(format!("{lease} {nickname}"));
+        call.arg(member_key(who.session)).arg(format!("{} {nickname}", &**lease));
         let came = encode_event(&Event::new(who.clone(), EventKind::Came));
         match entry {
             Entry::Join(ticket) | Entry::Heir { ticket, .. } => {
                 let key = ticket.account.clone().map_or(PersonKey::Guest(who.session), PersonKey::Account);
                 let how = if matches!(entry, Entry::Join(_)) { "join" } else { "heir" };
                 call.arg(how).arg("").arg(ticket.account.as_ref().map_or("", Nickname::as_str)).arg(came);
+                call.arg(lease.ends_ms);
                 call.arg(u8::from(ticket.must_exist)).arg(ticket.proof.as_deref().unwrap_or_default());
                 call.arg(person_key(&key)).arg(who.identifier()).arg(APPLICANTS_MAX).arg(ticket.request.0);
                 if let Entry::Heir { of, .. } = entry {
@@ -191,12 +205,20 @@ impl Redis {
             }
             Entry::Restore { known, account } => {
                 call.arg("restore").arg(known.map_or_else(String::new, |epoch| epoch.value().to_string()));
-                call.arg(account.as_ref().map_or("", Nickname::as_str)).arg(came);
+                call.arg(account.as_ref().map_or("", Nickname::as_str)).arg(came).arg(lease.ends_ms);
             }
         }
         let answer: Vec<String> = self.timed(call.invoke_async(connection)).await?;
+        if answer == ["fenced"] {
+            return Err(fenced());
+        }
         read_entered(&answer).ok_or_else(|| BackendError::Failed(format!("entering was answered {answer:?}")))
     }
+}
+
+/// The lease ended before the claim was made: this node was held up in between, and others may have what its sessions had.
+pub(super) fn fenced() -> BackendError {
+    BackendError::Unavailable("this node's lease has ended".into())
 }
 
 /// Reads what the script of entering answers.

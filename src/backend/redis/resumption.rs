@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::super::{BackendError, Memo, Resumption};
 use super::Redis;
 use super::lease::Claim;
+use super::presence::fenced;
 use crate::chat::{Login, LoginId, Nickname, SessionId};
 
 /// For how long it is remembered that a session has an heir: a node that was cut off for longer lets a session live on that
@@ -20,14 +21,17 @@ impl Resumption for Redis {
         let mut connection = self.pooled().await?;
         loop {
             let lease = self.sure_lease()?;
-            self.note("SADD", &lease, &Claim::Memo { session }, &mut connection).await?;
+            self.note(&lease, &Claim::Memo { session }, &mut connection).await?;
             let mut call = self.scripts.remember.prepare_invoke();
-            call.key(self.keys.session(session)).arg(&lease).arg(&memo.secret_hash);
+            call.key(self.keys.session(session)).arg(&*lease).arg(&memo.secret_hash);
             call.arg(memo.nickname.as_ref().map_or("", Nickname::as_str));
-            call.arg(memo.login.as_ref().map_or_else(String::new, encode_login));
-            let is_kept: bool = self.timed(call.invoke_async(&mut *connection)).await?;
-            if !is_kept || self.is_current(&lease) {
-                return Ok(is_kept);
+            call.arg(memo.login.as_ref().map_or_else(String::new, encode_login)).arg(lease.ends_ms);
+            let kept: i64 = self.timed(call.invoke_async(&mut *connection)).await?;
+            if kept < 0 {
+                return Err(fenced());
+            }
+            if kept == 0 || self.is_current(&lease) {
+                return Ok(kept > 0);
             }
         }
     }
@@ -54,7 +58,7 @@ impl Resumption for Redis {
         let mut connection = self.pooled().await?;
         self.timed(redis::cmd("DEL").arg(self.keys.session(session)).exec_async(&mut *connection)).await?;
         let lease = self.lease.read().clone();
-        self.note("SREM", &lease, &Claim::Memo { session }, &mut connection).await
+        self.forget_note(&lease, &Claim::Memo { session }, &mut connection).await
     }
 
     async fn bequeath(&self) -> Result<bool, BackendError> {

@@ -1,9 +1,19 @@
 //! The Lua scripts, loaded by their hash on first use.
+//!
+//! Each begins with a shebang, by which Redis refuses it as a whole, before its first line, when it is out of memory, read-only or
+//! without the replicas it must have. Those that free, end what somebody may do, or keep a lease are carried out even out of
+//! memory (`frees`): a leave that waits for memory would be a ghost, and a lease that cannot be kept would have the living swept.
 
 use redis::Script;
 
+macro_rules! flags_of {
+    (frees) => {
+        " flags=allow-oom"
+    };
+}
+
 macro_rules! scripts {
-    ($($name:ident $(after $($shared:literal)+)?;)+) => {
+    ($($name:ident $([$frees:ident])? $(after $($shared:literal)+)?;)+) => {
         pub struct Scripts {
             $(pub $name: Script,)+
         }
@@ -12,6 +22,7 @@ macro_rules! scripts {
             pub fn new() -> Self {
                 Self {
                     $($name: Script::new(concat!(
+                        "#!lua", $(flags_of!($frees),)? "\n",
                         $($(include_str!(concat!("lua/", $shared, ".lua")), "\n",)+)?
                         include_str!(concat!("lua/", stringify!($name), ".lua"))
                     )),)+
@@ -23,39 +34,40 @@ macro_rules! scripts {
 
 scripts! {
     publish after "append";
-    enter after "append" "applicants" "door";
-    leave after "append" "members";
+    enter after "fence" "append" "applicants" "door";
+    leave [frees] after "append" "members";
     enrol after "append" "applicants" "door" "members";
-    resign after "append" "members" "demolish";
-    remove after "append" "members";
+    resign [frees] after "append" "members" "demolish";
+    remove [frees] after "append" "members";
     hand_over after "append";
-    catch_up;
-    claim;
-    release;
-    renew;
-    remember;
-    take_over;
-    abandon;
+    catch_up [frees];
+    note;
+    claim after "fence";
+    release [frees];
+    renew [frees];
+    remember after "fence";
+    take_over [frees];
+    abandon [frees];
     create after "members";
-    destroy after "append" "demolish";
+    destroy [frees] after "append" "demolish";
     change after "append" "runs";
     decide after "append" "runs" "applicants" "members";
     appoint after "append" "runs";
     register;
-    forget_identity;
-    revoke_one;
-    revoke_begun;
+    forget_identity [frees];
+    revoke_one [frees];
+    revoke_begun [frees];
     enlist;
-    unlist;
+    unlist [frees];
     told;
     sign_up;
     change_user;
-    delete_user;
+    delete_user [frees];
     ask_friend;
     befriend;
     settle_friend;
     put;
-    discard;
+    discard [frees];
     attempt;
     grow;
 }

@@ -28,7 +28,7 @@ fn swept(memberships: u64) -> Swept {
     Swept { nodes: 1, memberships, ..Swept::default() }
 }
 
-async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(super) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,9 +1,9 @@
 //! Clauses about sessions that go on in others.
 
-use crosstalk::backend::Memo;
 use crosstalk::chat::{AccessType, Login, LoginId};
 
 use super::cluster::{expire, only_lease, outlast_a_lease};
+use super::members::olgas;
 use super::*;
 
 clauses! {
@@ -109,15 +109,19 @@ async fn an_heir_joins_where_there_is_no_place_to_take(mut node: Node) {
 
 async fn an_heir_passes_a_door_that_the_other_had_passed(node: Node) {
     let red = room("red");
-    node.room_with(&red, AccessType::Permission).await;
+    node.create(&red, &olgas(AccessType::Permission)).await;
     let old = actor(1, "gus");
     let asked = node.backend.presence.enter(&red, &old, &Entry::Join(Ticket::default())).await.unwrap();
     assert!(asked.is_err(), "he has to wait");
-    node.admit(&red, &old).await;
+    node.decide_named(&red, "gus", true).await;
     node.enter(&red, &old).await;
-    assert_eq!(node.enter_as_heir(&red, 9, &actor(2, "gus"), Ticket::default()).await, None, "nobody's heir waits, too");
+    assert_eq!(
+        node.enter_as_heir(&red, 9, &actor(2, "gus"), Ticket::default()).await,
+        None,
+        "nobody's heir waits, too"
+    );
     assert!(node.enter_as_heir(&red, 1, &actor(3, "gus"), Ticket::default()).await.is_some());
-    assert_eq!(node.backend.presence.members(&red).await, Ok(1));
+    assert_eq!(node.backend.presence.members(&red).await, Ok(2), "olga is one");
 }
 
 /// A node that has died, as far as its lease is concerned, and one that outlived it.
