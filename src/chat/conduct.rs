@@ -75,7 +75,9 @@ impl Conduct {
             | Command::HandOver { .. } => Caused::Own,
             Command::Leave { .. } if self.sees_own_leaving => Caused::Own,
             // What the extended mode hears comes after its welcome.
-            Command::Hello { .. } | Command::Decide { .. } | Command::Settle { .. } => Caused::Any,
+            Command::Hello { .. } | Command::Resume { .. } | Command::Decide { .. } | Command::Settle { .. } => {
+                Caused::Any
+            }
             _ => Caused::Nothing,
         }
     }

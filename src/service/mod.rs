@@ -64,7 +64,7 @@ pub use server::ServerNames;
 use crate::ambient::{Clock, Entropy};
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
-use crate::chat::{Applicant, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId};
+use crate::chat::{Applicant, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId, SessionId};
 use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -128,6 +128,10 @@ pub enum Settling {
     Ask(Vec<Nickname>, Asking),
     /// Somebody who asked to be let into a room to be told what was decided.
     Decided { applicant: Applicant, room: RoomId, approved: bool },
+    /// The session that this one goes on in the place of to be ended.
+    Inherited { former: SessionId },
+    /// One after the other.
+    All(Vec<Settling>),
     /// The session is one of an account now; `was_there`: in the place of another one.
     Arrival { was_there: bool },
 }
@@ -249,7 +253,7 @@ impl Chat {
             Command::ChangePassword { old, new } => self.change_password(who, old, new).await,
             Command::ChangeProfile { nickname, description } => self.change_profile(who, nickname, description).await,
             Command::Join { room, password, since } => {
-                return self.join(who, Joining { room, password, since }, format).await;
+                return self.join(who, Joining { room, password, since, former: None }, format).await;
             }
             Command::Leave { room } => return self.leave(who, room).await,
             Command::Send { room, text, key } => self.send(who, room, text, key).await,
@@ -311,6 +315,7 @@ impl Chat {
                 credential: Credential::Token(_) | Credential::Password(_) | Credential::PasswordOfAccount(_),
                 ..
             }
+            | Command::Resume { .. }
             | Command::SignUp { .. }
             | Command::Ping
             | Command::Time
@@ -345,6 +350,16 @@ impl Chat {
             }
             Settling::Decided { applicant, room, approved } => {
                 self.tell_decision(applicant, room, approved).await;
+                return;
+            }
+            Settling::Inherited { former } => {
+                self.supersede(former).await;
+                return;
+            }
+            Settling::All(all) => {
+                for settling in all {
+                    Box::pin(self.settle(who, settling)).await;
+                }
                 return;
             }
             Settling::Arrival { was_there } => {

@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Chat, Participant};
+use super::membership::Joining;
+use super::{Chat, Outcome, Participant, Settling, unavailable};
 use crate::auth::ResumeToken;
-use crate::backend::Memo;
-use crate::chat::{CloseReason, Position, RoomId, SessionId};
+use crate::backend::{Claimant, Claimed, Entered, Memo};
+use crate::chat::{CloseReason, Position, Refusal, Reply, ResumedRoom, Returned, RoomId, SessionId};
 use crate::hub::{Mailbox, Seat, WireFormat};
 
 /// What is kept of sessions without a connection, at most.
@@ -67,8 +68,8 @@ impl Resumed {
 pub(super) enum Heirship {
     #[default]
     None,
-    /// It has used this session's token up, and was not answered yet that it has all.
-    Begun(SessionId),
+    /// It has used a token up, and its client was not answered yet.
+    Begun,
     Done,
 }
 
@@ -110,6 +111,116 @@ impl Held {
 }
 
 impl Chat {
+    /// Has a new session go on in the place of the one that a token names.
+    pub async fn resume(&self, who: &mut Participant, token: &str, rooms: Vec<Return>) -> Outcome {
+        let (outcome, resumed) = match self.go_on(who, token, rooms).await {
+            Ok((outcome, resumed)) => (outcome, resumed),
+            Err(Refusal::Unavailable) => (Outcome::refused(Refusal::Unavailable), Resumed::Failed),
+            Err(refusal) => (Outcome::refused(refusal), Resumed::Refused),
+        };
+        self.metrics.resumes_total.with_label_values(&[resumed.label()]).inc();
+        outcome
+    }
+
+    /// What fails here can be asked for again in the same session; what fails in single rooms is said with the answer.
+    async fn go_on(
+        &self,
+        who: &mut Participant,
+        token: &str,
+        rooms: Vec<Return>,
+    ) -> Result<(Outcome, Resumed), Refusal> {
+        let token = ResumeToken::parse(token).filter(|token| token.session != who.id).ok_or(Refusal::NotResumable)?;
+        match (who.heirship, &who.name) {
+            (Heirship::Done, _) => return Err(Refusal::NotResumable),
+            (Heirship::None, Some(name)) => return Err(Refusal::AlreadyLoggedIn(name.clone())),
+            _ => {}
+        }
+        let former = token.session;
+        let taken = self.backend.resumption.take_over(former, &token.secret_hash(), who.id).await;
+        let memo = taken.map_err(|error| unavailable("take over", &error))?.ok_or(Refusal::NotResumable)?;
+        who.heirship = Heirship::Begun;
+        if self.limits.require_login && memo.login.is_none() {
+            return Err(Refusal::LoginRequired);
+        }
+        let resumed = self.inherit_name(who, former, memo).await?;
+        let resume = self.give_token(who).await.ok_or(Refusal::Unavailable)?;
+        who.heirship = Heirship::Done;
+        let (rooms, mut afterwards) = self.come_back(who, former, rooms).await;
+        // Only now: until it has lost everything, its end would be announced.
+        afterwards.push(Settling::Inherited { former });
+        if who.login.is_some() {
+            afterwards.push(Settling::Arrival { was_there: true });
+        }
+        let reply = Reply::Resumed { session: who.id, nickname: who.actor().nickname, resume, rooms };
+        Ok((Outcome { result: Ok(reply), afterwards: Some(Settling::All(afterwards)) }, resumed))
+    }
+
+    /// The former session's name is the new one's, unless it is somebody else's by now. An account must still have its login.
+    async fn inherit_name(&self, who: &mut Participant, former: SessionId, memo: Memo) -> Result<Resumed, Refusal> {
+        let Memo { nickname: Some(nickname), login, .. } = memo else { return Ok(Resumed::Whole) };
+        if let Some(login) = &login {
+            // Known as one of the login before it is asked whether that stands: a revocation meanwhile finds it.
+            self.sessions.set_login(who.id, Some(login.clone()));
+            let stands = self.backend.directory.stands(login).await.map_err(|error| unavailable("login", &error))?;
+            if !stands || login.ends_s <= self.clock.unix_us() / 1_000_000 {
+                self.sessions.set_login(who.id, None);
+                return Err(Refusal::NotResumable);
+            }
+        }
+        let claimant = Claimant::Heir { of: former, account: login.is_some() };
+        match self.claim(who, &nickname, claimant).await? {
+            Claimed::Done { .. } => {
+                if let Some(login) = login {
+                    self.bear_login(who, login).await;
+                }
+                self.take_name(who, nickname, true).await;
+                Ok(Resumed::Whole)
+            }
+            Claimed::InUse | Claimed::Reserved => {
+                self.sessions.set_login(who.id, None);
+                Ok(Resumed::Nameless)
+            }
+        }
+    }
+
+    /// Comes back into the rooms, one after the other; also, what is to follow the answer.
+    async fn come_back(
+        &self,
+        who: &mut Participant,
+        former: SessionId,
+        mut rooms: Vec<Return>,
+    ) -> (Vec<ResumedRoom>, Vec<Settling>) {
+        let (mut resumed, mut afterwards) = (Vec::new(), Vec::new());
+        // A request has place for many more rooms than a session may be in; they are not worth asking the backend.
+        let beyond = rooms.split_off(rooms.len().min(self.limits.rooms_per_session));
+        for Return { room, since, format } in rooms {
+            let joining = Joining { room: room.clone(), password: None, since, former: Some(former) };
+            let outcome = match self.come_in(who, joining, format).await {
+                Ok(Entered { position, members, repeated }) => {
+                    let recovered = match since {
+                        Some(since) => {
+                            let entered = Entered { position, members, repeated };
+                            let replay = self.replay(&room, who.member(format), since, &entered).await;
+                            let recovered = replay.recovered;
+                            afterwards.push(Settling::Replay(replay.put_off()));
+                            Some(recovered)
+                        }
+                        None => None,
+                    };
+                    Ok(Returned { position, members, recovered })
+                }
+                Err(Outcome { result, afterwards: further }) => {
+                    afterwards.extend(further);
+                    Err(result.err().unwrap_or(Refusal::Unavailable))
+                }
+            };
+            resumed.push(ResumedRoom { room, outcome });
+        }
+        let too_many = |back: Return| ResumedRoom { room: back.room, outcome: Err(Refusal::TooManyRooms) };
+        resumed.extend(beyond.into_iter().map(too_many));
+        (resumed, afterwards)
+    }
+
     /// Gives the session a token by which another one can go on in its place; the former one is worthless then. `None` where
     /// its dialect has no words for it, or the backend cannot keep it now.
     pub(super) async fn give_token(&self, who: &mut Participant) -> Option<String> {

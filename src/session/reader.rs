@@ -15,11 +15,11 @@ use tokio::time::{Instant, sleep_until};
 use super::{Opening, SessionLimits, Shared};
 use crate::chat::{Caused, CloseReason, Command, Fault, Login, Notice, Refusal, Reply, SessionId, TokenBucket};
 use crate::hub::{Call, Mailbox, PutOut, WireFormat};
-use crate::service::{LOOK_EVERY, Participant, Settling};
+use crate::service::{LOOK_EVERY, Participant, Return, Settling};
 use crate::telemetry::Metrics;
 use crate::wire::{
-    Dialect, DialectKind, Frame, FramingError, FramingKind, Inbound, Needs, Request, Tag, close_frame, detect, frame,
-    ping_frame,
+    Dialect, DialectKind, EventForm, Frame, FramingError, FramingKind, Inbound, Needs, Request, Tag, close_frame,
+    detect, frame, ping_frame,
 };
 
 /// Read at once; on the stack, so that an idle connection holds no buffer.
@@ -324,7 +324,7 @@ impl Reader<'_> {
         }
         let is_hello = matches!(command, Ok(Command::Hello { .. }));
         let format = WireFormat { form, framing: self.framing };
-        let (result, afterwards) = speaking.carry_out(command, needs, format, self.shared).await;
+        let (result, afterwards) = speaking.carry_out(command, needs, format, tag.forms(), self.shared).await;
         if is_hello && result.is_ok() {
             self.extend().await;
         }
@@ -387,6 +387,7 @@ impl Speaking {
         command: Result<Command, Refusal>,
         needs: Needs,
         format: WireFormat,
+        forms: &[EventForm],
         shared: &Shared,
     ) -> (Result<Reply, Refusal>, Option<Settling>) {
         let now_ms = shared.clock.now_ms();
@@ -395,6 +396,16 @@ impl Speaking {
             return (Err(Refusal::TooManyRequests), None);
         }
         match command {
+            Ok(Command::Resume { token, rooms }) => {
+                let back = |((room, since), form): (_, &EventForm)| Return {
+                    room,
+                    since,
+                    format: WireFormat { form: *form, ..format },
+                };
+                let rooms = rooms.into_iter().zip(forms).map(back).collect();
+                let outcome = shared.chat.resume(&mut self.who, &token, rooms).await;
+                (outcome.result, outcome.afterwards)
+            }
             Ok(command) => {
                 let outcome = shared.chat.carry_out(&mut self.who, command, format).await;
                 (outcome.result, outcome.afterwards)

@@ -342,7 +342,7 @@ async fn where_a_login_is_required_guests_can_do_nothing_else() {
         assert_eq!(bench.ask(&mut guest, command).await, Err(Refusal::LoginRequired), "{told}");
     }
     let greeted = bench.ask(&mut guest, Command::Hello { token: None }).await;
-    assert_eq!(greeted, Ok(Reply::Welcome { session: SessionId::from_u128(1), nickname: None }));
+    assert_eq!(greeted, Ok(Reply::Welcome { session: SessionId::from_u128(1), nickname: None, resume: None }));
     assert_eq!(bench.ask(&mut guest, named(Credential::Token("rubbish".into()))).await, Err(Refusal::TokenInvalid));
     let token = |account: &str| bench.tokens.issue(&bench.tokens.begin(nickname(account))).unwrap().0;
     assert_eq!(
