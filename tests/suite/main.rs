@@ -21,6 +21,7 @@ mod node_death;
 mod parity;
 mod private;
 mod process;
+mod resume;
 mod rooms;
 mod rubbish;
 mod scrp_broker_away;
@@ -29,6 +30,7 @@ mod scrp_page;
 mod server_info;
 mod shutdown;
 mod slow_reader;
+#[expect(dead_code, reason = "shared with the checker, which uses some of it alone")]
 mod support;
 mod tls;
 mod topologies;
