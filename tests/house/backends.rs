@@ -147,6 +147,7 @@ mod inbox;
 mod members;
 mod numbers;
 mod owner;
+mod pace;
 mod post;
 mod resumption;
 mod roles;

@@ -11,9 +11,10 @@ use crate::support::client::Client;
 use crate::support::dialect::Dialect::{Action, Pychat};
 use crate::support::dialect::Transport;
 use crate::support::node::{Node, Plan};
-use crate::support::redis::Kind;
 use crate::support::redis::cluster::Cluster;
+use crate::support::redis::secure::Secure;
 use crate::support::redis::sentinels::Sentinels;
+use crate::support::redis::{Kind, Reply};
 use crate::support::{eventually, until};
 
 const UNAVAILABLE: &str = "Service is unavailable, try again";
@@ -122,6 +123,25 @@ async fn heard_by(listener: &mut Client, said: &HashMap<&'static str, Vec<String
     heard
 }
 
+/// Certificates on both sides, a user with exactly the documented rights, a prefix; all by the settings of the program.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_talk_through_tls_as_a_user_with_the_documented_rights() {
+    let server = Secure::start(false);
+    let [certificate, key] = server.files().map(|path| path.display().to_string());
+    let url = server.url_for("gateway", "chat:");
+    let plan = Plan::at(&url).set("redis.key_prefix", "chat:").set("redis.ca_file", &certificate);
+    let plan = plan.set("redis.certificate", &certificate).set("redis.key", &key);
+    let nodes = [plan.start(), plan.start()];
+    let mut alice = Client::member(&nodes[0], Action, "alice", "red").await;
+    let mut bob = Client::member(&nodes[1], Pychat, "bob", "red").await;
+    alice.say("red", "hello").await;
+    bob.expect_message("alice", "hello").await;
+    let strange = server.redis.list(&["KEYS", "*"]).into_iter().find(|key| !key.starts_with("chat:"));
+    assert_eq!(strange, None, "a key without the prefix");
+    let denied = server.redis.query(&["ACL", "LOG"]);
+    assert_eq!(denied, Reply::List(Vec::new()), "the documented rights are not all that is needed");
+}
+
 fn report(what: &str, since: Instant) {
     println!("{what}: all rooms again after {:.1} s", since.elapsed().as_secs_f64());
 }
@@ -154,7 +174,7 @@ async fn a_killed_master_is_replaced_by_the_one_that_sentinels_choose() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_moves_slots_and_fails_over_in_order_and_nothing_is_lost() {
-    let cluster = block_in_place(|| Cluster::with_replicas(Kind::Redis7));
+    let cluster = block_in_place(|| Cluster::start(Kind::Redis7));
     let talk = Talk::begin(&cluster.url()).await;
     talk.goes_on().await;
     for room in ROOMS {
@@ -171,7 +191,7 @@ async fn a_cluster_moves_slots_and_fails_over_in_order_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_of_a_cluster_is_replaced_and_the_others_go_on() {
-    let mut cluster = block_in_place(|| Cluster::with_replicas(Kind::Redis8));
+    let mut cluster = block_in_place(|| Cluster::start(Kind::Redis8));
     let talk = Talk::begin(&cluster.url()).await;
     talk.goes_on().await;
     let began = Instant::now();

@@ -167,6 +167,27 @@ async fn a_stream_that_was_rolled_back_goes_on_under_a_new_epoch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_out_later_that_a_stream_was_rolled_back_reads_nothing_again() {
+    let server = Server::start();
+    let red = room("red");
+    let node = redis(&server).await;
+    let first = node.say(&red, &actor(1, "alice"), "1").await;
+    for number in 2..=5 {
+        node.say(&red, &actor(1, "alice"), &number.to_string()).await;
+    }
+    server.query(&["HSET", "t:room:{red}", "top", "3"]);
+    server.query(&["XDEL", "t:room:{red}:log", "4-0", "5-0"]);
+    server.query(&["XSETID", "t:room:{red}:log", "3-0"]);
+    let quick = node.backend.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
+    let (epoch, _) = quick.skipped_to.expect("the loss is told");
+    node.say(&red, &actor(1, "alice"), "4 anew").await;
+    let late = node.backend.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
+    assert_eq!((offsets(&late.missed), late.skipped_to), (vec![4], Some((epoch, 3))));
+    let behind = node.backend.broker.catch_up(&red, Position { offset: 2, ..first }).await.unwrap();
+    assert_eq!(offsets(&behind.missed), [3, 4], "what was not lost is not skipped");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_node_publishes_the_others_hear_while_they_want_to() {
     let server = Server::start();
     let red = room("red");

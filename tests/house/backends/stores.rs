@@ -39,8 +39,12 @@ fn prefix() -> String {
     format!("t{}:", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+fn shared(kind: Kind) -> Recipe {
+    Recipe { shared: true, ..Recipe::new(kind) }
+}
+
 fn plain(kind: Kind) -> Redis {
-    Redis::start_with(Recipe { shared: true, ..Recipe::new(kind).line("save \"\"") })
+    Redis::start_with(shared(kind).line("save \"\""))
 }
 
 pub fn redis_8() -> Store {
@@ -55,12 +59,12 @@ pub fn valkey_8() -> Store {
 
 pub fn cluster() -> Store {
     static SERVERS: OnceLock<Cluster> = OnceLock::new();
-    Store::at(SERVERS.get_or_init(Cluster::shared).url())
+    Store::at(SERVERS.get_or_init(|| Cluster::of(&shared(Kind::Redis7), false)).url())
 }
 
 pub fn sentinels() -> Store {
     static SERVERS: OnceLock<Sentinels> = OnceLock::new();
-    Store::at(SERVERS.get_or_init(Sentinels::shared).url())
+    Store::at(SERVERS.get_or_init(|| Sentinels::of(&shared(Kind::Redis7), false)).url())
 }
 
 /// Through TLS with certificates on both sides, as a user with exactly the documented rights.

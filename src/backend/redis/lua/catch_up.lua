@@ -10,11 +10,17 @@ end
 local top = tonumber(redis.call('HGET', KEYS[1], 'top') or '0')
 if epoch == ARGV[1] and top < tonumber(ARGV[2]) then
   epoch = ARGV[3]
-  redis.call('HSET', KEYS[1], 'epoch', epoch)
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'before', ARGV[1], 'floor', top)
   return {epoch, top, {}}
 end
 local after = 0
 if epoch == ARGV[1] then
   after = tonumber(ARGV[2])
+else
+  -- Up to where the stream was rolled back to, the events are those of the epoch before.
+  local rolled = redis.call('HMGET', KEYS[1], 'before', 'floor')
+  if rolled[1] == ARGV[1] then
+    after = math.min(tonumber(ARGV[2]), tonumber(rolled[2]))
+  end
 end
 return {epoch, top, redis.call('XRANGE', KEYS[2], (after + 1) .. '-0', '+')}

@@ -14,22 +14,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Three primaries without replicas.
-    pub fn start() -> Self {
-        Self::of(Recipe::new(Kind::Redis7), false)
-    }
-
     /// Three primaries with a replica each.
-    pub fn with_replicas(kind: Kind) -> Self {
-        Self::of(Recipe::new(kind), true)
+    pub fn start(kind: Kind) -> Self {
+        Self::of(&Recipe::new(kind), true)
     }
 
-    /// Three primaries that end with this process.
-    pub fn shared() -> Self {
-        Self::of(Recipe { shared: true, ..Recipe::new(Kind::Redis7) }, false)
-    }
-
-    fn of(recipe: Recipe, replicated: bool) -> Self {
+    /// Three primaries, with a replica each if `replicated`.
+    pub fn of(recipe: &Recipe, replicated: bool) -> Self {
         let count = if replicated { 2 * PRIMARIES } else { PRIMARIES };
         let nodes: Vec<Redis> = (0..count)
             .map(|_| {

@@ -15,15 +15,11 @@ pub struct Sentinels {
 
 impl Sentinels {
     pub fn start(kind: Kind) -> Self {
-        Self::of(Recipe::new(kind), true)
+        Self::of(&Recipe::new(kind), true)
     }
 
-    /// Ones that end with this process. No replica: nobody fails here.
-    pub fn shared() -> Self {
-        Self::of(Recipe { shared: true, ..Recipe::new(Kind::Redis7) }, false)
-    }
-
-    fn of(recipe: Recipe, replicated: bool) -> Self {
+    /// With a replica and three Sentinels if `replicated`, else a master that one Sentinel watches.
+    pub fn of(recipe: &Recipe, replicated: bool) -> Self {
         let plain = recipe.clone().line("save \"\"").line("repl-diskless-sync-delay 0");
         let mut servers = vec![Redis::start_with(plain.clone())];
         let port = servers[0].port();

@@ -1,22 +1,25 @@
 //! One connection that hears. Its task takes orders, and builds the connection again when it is lost, deaf, or was moved.
 
-use std::collections::{HashMap, HashSet};
+mod orders;
+mod state;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Client, ConnectionAddr, ConnectionInfo, PushInfo, PushKind, ServerErrorKind, Value};
-use tokio::sync::{Notify, mpsc, oneshot};
+use redis::aio::MultiplexedConnection;
+use redis::{Client, ConnectionAddr, ConnectionInfo};
+use tokio::sync::{Notify, mpsc};
 
-use super::heard::message;
-use super::heartbeat::{Barrier, Heartbeats};
+use super::heartbeat::Heartbeats;
 use super::{Channel, Shared};
 use crate::backend::redis::cluster::Address;
-use crate::backend::redis::link::Link;
 use crate::backend::redis::servers::{connection_config, hearing};
 use crate::backend::{BackendError, Heard};
-use crate::telemetry::Metrics;
+pub use orders::{Order, Stray};
+use state::Pending;
+pub use state::State;
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 const RECONNECT_EVERY: Duration = Duration::from_millis(250);
@@ -24,78 +27,6 @@ const RECONNECT_EVERY: Duration = Duration::from_millis(250);
 const CHANNELS_AT_ONCE: usize = 500;
 /// Orders worked through with one round trip.
 const ORDERS_AT_ONCE: usize = 1_024;
-
-pub enum Order {
-    Subscribe(Channel, oneshot::Sender<bool>),
-    Unsubscribe(Channel),
-    /// Channels that were somebody else's: something may have been missed in them.
-    Adopt(Vec<Channel>),
-    Barrier(Arc<Barrier>),
-}
-
-/// A channel that the server says is not its own, and who waits for it.
-pub struct Stray {
-    pub channel: Channel,
-    pub waiting: Option<oneshot::Sender<bool>>,
-}
-
-/// What others see of a connection that hears.
-pub struct State {
-    /// The node of the cluster that it hears; `None` for the server of the link.
-    address: Option<Address>,
-    hears: AtomicBool,
-    heartbeats: Arc<Heartbeats>,
-    /// Which connection is the present one; what an older one still says counts no more.
-    generation: AtomicU64,
-    disconnected: Notify,
-    /// Channels of which the server ended the subscription.
-    ended: mpsc::UnboundedSender<Channel>,
-}
-
-impl State {
-    pub fn address(&self) -> Option<&Address> {
-        self.address.as_ref()
-    }
-
-    pub fn heartbeat_channel(&self) -> &Channel {
-        self.heartbeats.channel()
-    }
-
-    pub fn hears(&self) -> bool {
-        self.hears.load(Ordering::Acquire)
-    }
-
-    /// Whether it is the server that does not answer, and not this connection.
-    pub fn server_is_away(&self, link: &Link) -> bool {
-        match (&self.address, link.cluster()) {
-            (Some(address), Some(cluster)) => !cluster.answers(address),
-            _ => false,
-        }
-    }
-
-    fn hear(&self, generation: u64, push: PushInfo, shared: &Shared) {
-        if generation != self.generation.load(Ordering::Acquire) {
-            return;
-        }
-        match push.kind {
-            PushKind::Message | PushKind::SMessage => match message(push.data) {
-                Some((channel, payload)) if channel == self.heartbeat_channel().as_bytes() => {
-                    self.heartbeats.heard(&payload, shared);
-                }
-                Some((channel, payload)) => shared.take(&channel, payload),
-                None => {}
-            },
-            PushKind::SUnsubscribe => {
-                if let Some(Value::BulkString(channel)) = push.data.first() {
-                    // The task ends only with this connection.
-                    let _ = self.ended.send(String::from_utf8_lossy(channel).into());
-                }
-            }
-            PushKind::Disconnection => self.disconnected.notify_one(),
-            _ => {}
-        }
-    }
-}
 
 /// Why a connection is built again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,32 +49,6 @@ impl Cause {
             Self::Refused => "refused",
             Self::Moved => "moved",
         }
-    }
-}
-
-/// Channels that are wanted and that the server has not taken yet; counted on a gauge.
-struct Pending {
-    channels: HashSet<Channel>,
-    metrics: Arc<Metrics>,
-}
-
-impl Pending {
-    fn insert(&mut self, channel: Channel) {
-        if self.channels.insert(channel) {
-            self.metrics.bus_channels_waiting.inc();
-        }
-    }
-
-    fn remove(&mut self, channel: &Channel) {
-        if self.channels.remove(channel) {
-            self.metrics.bus_channels_waiting.dec();
-        }
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.metrics.bus_channels_waiting.sub(self.channels.len() as i64);
     }
 }
 
@@ -337,129 +242,6 @@ impl Ear {
             self.set_hearing(true);
         }
         Ok(())
-    }
-
-    /// Subscribes; the channels that the server says are not its own.
-    async fn take(
-        &self,
-        connection: &mut MultiplexedConnection,
-        channels: &[Channel],
-    ) -> Result<Vec<Channel>, BackendError> {
-        let verb = if self.state.address.is_some() { "SSUBSCRIBE" } else { "SUBSCRIBE" };
-        let answers = self.say(connection, verb, channels).await?;
-        let mut strays = Vec::new();
-        for (channel, answer) in channels.iter().zip(answers) {
-            match answer {
-                // Told by name, because what the server says of itself in between could be taken for an answer.
-                Value::Push { kind: PushKind::Subscribe | PushKind::SSubscribe, data } if matches!(data.first(), Some(Value::BulkString(name)) if **name == *channel.as_bytes()) =>
-                    {}
-                Value::ServerError(error) if error.kind() == Some(ServerErrorKind::Moved) => {
-                    strays.push(channel.clone())
-                }
-                other => return Err(BackendError::Unavailable(format!("{verb} is answered with {other:?}"))),
-            }
-        }
-        Ok(strays)
-    }
-
-    async fn say(
-        &self,
-        connection: &mut MultiplexedConnection,
-        verb: &str,
-        channels: &[Channel],
-    ) -> Result<Vec<Value>, BackendError> {
-        let mut answers = Vec::with_capacity(channels.len());
-        for some in channels.chunks(CHANNELS_AT_ONCE) {
-            let mut pipe = redis::pipe();
-            for channel in some {
-                pipe.cmd(verb).arg(&**channel);
-            }
-            answers.extend(self.shared.link.timed(connection.req_packed_commands(&pipe, 0, some.len())).await?);
-        }
-        Ok(answers)
-    }
-
-    /// Brings the subscriptions to where the orders, in their order, end up; then answers those who wait.
-    async fn carry_out(
-        &mut self,
-        orders: Vec<Order>,
-        connection: Option<&mut MultiplexedConnection>,
-    ) -> Result<(), Cause> {
-        // What the server has of the channels that are spoken of.
-        let mut had: HashMap<Channel, bool> = HashMap::new();
-        let mut waiting = Vec::new();
-        let mut barriers = Vec::new();
-        for order in orders {
-            match order {
-                Order::Subscribe(channel, ready) => {
-                    had.entry(channel.clone()).or_insert_with(|| self.has(&channel));
-                    self.wanted.insert(channel.clone());
-                    waiting.push((channel, ready));
-                }
-                Order::Unsubscribe(channel) => {
-                    had.entry(channel.clone()).or_insert_with(|| self.has(&channel));
-                    self.wanted.remove(&channel);
-                    self.pending.remove(&channel);
-                }
-                Order::Adopt(channels) => {
-                    for channel in channels {
-                        self.wanted.insert(channel.clone());
-                        self.pending.insert(channel);
-                    }
-                }
-                Order::Barrier(barrier) => barriers.push(barrier),
-            }
-        }
-        let result = match connection {
-            Some(connection) => self.apply(connection, &had).await,
-            None => Err(BackendError::Unavailable("the bus is away".into())),
-        };
-        self.answer(waiting, result.as_ref().ok());
-        for barrier in barriers {
-            self.state.heartbeats.send(&self.shared, Some(barrier));
-        }
-        result.map(drop).map_err(refused)
-    }
-
-    fn has(&self, channel: &Channel) -> bool {
-        self.wanted.contains(channel) && !self.pending.channels.contains(channel)
-    }
-
-    /// The channels that are not this server's.
-    async fn apply(
-        &mut self,
-        connection: &mut MultiplexedConnection,
-        had: &HashMap<Channel, bool>,
-    ) -> Result<Vec<Channel>, BackendError> {
-        let changed = |now: bool| -> Vec<Channel> {
-            let differs = |(channel, had): &(&Channel, &bool)| **had != now && self.wanted.contains(*channel) == now;
-            had.iter().filter(differs).map(|(channel, _)| channel.clone()).collect()
-        };
-        let (wanted, unwanted) = (changed(true), changed(false));
-        let strays = self.take(connection, &wanted).await?;
-        // A pending one is taken here as well: its rooms are looked at again when the pending ones' turn comes.
-        let verb = if self.state.address.is_some() { "SUNSUBSCRIBE" } else { "UNSUBSCRIBE" };
-        // The answer does not matter: what is still heard and not wanted is ignored.
-        self.say(connection, verb, &unwanted).await?;
-        Ok(strays)
-    }
-
-    /// Answers those who wait; `strays`: the channels that are not this server's, or nothing where none was taken.
-    fn answer(&mut self, waiting: Vec<(Channel, oneshot::Sender<bool>)>, strays: Option<&Vec<Channel>>) {
-        let mut moved: HashMap<Channel, Stray> = HashMap::new();
-        for channel in strays.into_iter().flatten() {
-            moved.insert(channel.clone(), Stray { channel: channel.clone(), waiting: None });
-        }
-        for (channel, ready) in waiting {
-            match moved.get_mut(&channel) {
-                Some(stray) if stray.waiting.is_none() => stray.waiting = Some(ready),
-                // A session that went away meanwhile does not want its answer.
-                stray => drop(ready.send(strays.is_some() && stray.is_none())),
-            }
-        }
-        if !moved.is_empty() {
-            self.stray(moved.into_values().collect());
-        }
     }
 
     /// Between two attempts: orders are remembered and refused, so that nobody waits for a broker that is away.
