@@ -313,14 +313,11 @@ impl Redis {
     /// A call of a script that changes a room and tells it: its keys, and the arguments all of them begin with.
     pub(super) fn membership_call<'a>(&self, script: &'a Script, room: &RoomId, event: &Event) -> ScriptInvocation<'a> {
         let mut call = self.room_call(script, room);
-        call.arg(self.keys.room_channel(room))
-            .arg(encode_event(event))
-            .arg(self.settings.history_count)
-            .arg(self.fresh_epoch());
+        call.arg(self.keys.room_channel(room)).arg(encode_event(event)).arg(self.keep(room)).arg(self.fresh_epoch());
         call
     }
 
-    /// A call of a script that changes a room: all that is kept of it.
+    /// A call of a script that changes a room: all that is kept of it, and where backends are told.
     pub(super) fn room_call<'a>(&self, script: &'a Script, room: &RoomId) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
         call.key(self.keys.room(room))
@@ -331,6 +328,9 @@ impl Redis {
             .key(self.keys.room_admitted(room))
             .key(self.keys.room_applicants(room))
             .key(self.keys.room_roll(room));
+        if let Some(outbox) = self.outbox.key(&self.keys, room) {
+            call.key(outbox);
+        }
         call
     }
 }

@@ -45,7 +45,7 @@ scripts! {
     claim after "fence";
     release [frees];
     renew [frees];
-    create after "members";
+    create after "append" "members";
     destroy [frees] after "append" "demolish";
     change after "append" "runs";
     decide after "append" "runs" "applicants" "members";

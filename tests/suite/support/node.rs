@@ -133,6 +133,15 @@ impl Node {
         process::signal(&self.child, Signal::TERM);
     }
 
+    /// Holds the process: connections stay open, nothing is answered.
+    pub fn pause(&self) {
+        process::signal(&self.child, Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        process::signal(&self.child, Signal::CONT);
+    }
+
     pub fn kill9(&mut self) {
         process::kill(&mut self.child);
     }
