@@ -204,6 +204,7 @@ impl WireNotice {
             | Notice::Farewell { .. }
             | Notice::PutOut { .. }
             | Notice::Mail(_)
+            | Notice::Gap { .. }
             | Notice::News { .. } => None,
         }
     }

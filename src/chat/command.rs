@@ -37,6 +37,32 @@ pub enum From {
     Before(MessageId),
 }
 
+/// A place among a room's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    At(Position),
+    Message(MessageId),
+}
+
+/// Which of a room's messages a page holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    Newest,
+    Oldest,
+    /// Those right before this place.
+    Before(Place),
+    /// Those right after it.
+    After(Place),
+}
+
+/// A page of a room's messages: of those in `range`, at most `limit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    pub span: Span,
+    pub range: TimeRange,
+    pub limit: usize,
+}
+
 /// The room a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomRef {
@@ -91,6 +117,8 @@ pub enum Command {
     Join {
         room: RoomId,
         password: Option<String>,
+        /// Up to here the client knows the room; what it missed is told after the answer.
+        since: Option<Position>,
     },
     Leave {
         room: RoomRef,
@@ -117,6 +145,11 @@ pub enum Command {
     History {
         room: RoomRef,
         range: TimeRange,
+    },
+    /// Messages of a room with their positions, in pages.
+    ReadPage {
+        room: RoomId,
+        page: Page,
     },
     Create {
         room: RoomId,
@@ -194,6 +227,8 @@ pub enum Command {
         after: Option<String>,
         limit: usize,
     },
+    /// Is anybody there?
+    Ping,
     Time,
     ServerInfo,
     /// The client says what it is.
@@ -239,6 +274,8 @@ pub enum Reply {
         room: RoomId,
         position: Position,
         members: u64,
+        /// Whether all that was missed follows; `None` where the client did not ask.
+        recovered: Option<bool>,
     },
     Left {
         room: RoomId,
@@ -265,6 +302,11 @@ pub enum Reply {
     History {
         room: RoomId,
         records: Vec<Envelope>,
+    },
+    /// Messages alone, oldest first; `more`: there are more in the direction that was asked for.
+    Page {
+        records: Vec<Envelope>,
+        more: bool,
     },
     Created {
         room: RoomId,

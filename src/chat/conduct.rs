@@ -71,7 +71,8 @@ impl Conduct {
             | Command::Remove { .. }
             | Command::HandOver { .. } => Caused::Own,
             Command::Leave { .. } if self.sees_own_leaving => Caused::Own,
-            Command::Decide { .. } | Command::Settle { .. } => Caused::Any,
+            // What the extended mode hears comes after its welcome.
+            Command::Hello { .. } | Command::Decide { .. } | Command::Settle { .. } => Caused::Any,
             _ => Caused::Nothing,
         }
     }

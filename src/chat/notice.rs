@@ -1,6 +1,6 @@
 //! What one session is told that answers no request of its own.
 
-use super::{CloseReason, Mail, MessageId, News, Nickname, PrivateMessage, RoomId};
+use super::{CloseReason, Mail, MessageId, News, Nickname, Position, PrivateMessage, RoomId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -14,6 +14,8 @@ pub enum Notice {
     },
     /// The room is gone, and the session with the name that it bore there is out.
     PutOut { room: RoomId, own_name: Option<Nickname> },
+    /// Part of a room's stream is lost: it goes on after this position.
+    Gap { room: RoomId, position: Position },
     /// A private message that is not kept for anybody.
     Private {
         message: PrivateMessage,

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{Mailbox, PutOut, RoomStream, Step};
-use crate::chat::{Actor, Envelope, Epoch, EventKind, Nickname, Position, RoomId, SessionId};
+use crate::chat::{Actor, Envelope, Epoch, EventKind, Nickname, Notice, Position, RoomId, SessionId};
 use crate::telemetry::Metrics;
 use crate::wire::{Fanout, WireFormat};
 
@@ -48,6 +48,18 @@ impl LocalMember {
         let fanout = Fanout::new(room.as_str(), envelope);
         if let Some(bytes) = self.is_shown(envelope).then(|| fanout.bytes(self.format)).flatten() {
             self.mailbox.event(room, bytes.clone(), envelope.event.actor.session == self.session);
+        }
+    }
+
+    /// Tells it that the room goes on after this position, and that something before it is lost to it. `own`: after the answer
+    /// to the request in flight.
+    pub fn tell_gap(&self, room: &RoomId, position: Position, own: bool) {
+        // No client knows where it stands in the lobby.
+        if *room == RoomId::lobby() {
+            return;
+        }
+        if let Some(bytes) = self.format.tell(&Notice::Gap { room: room.clone(), position }) {
+            self.mailbox.event(room, bytes, own);
         }
     }
 
@@ -217,6 +229,18 @@ impl Hub {
         true
     }
 
+    /// What a waiting member missed cannot be told: it is told so, and hears what comes.
+    pub fn activate_past_gap(&self, id: &RoomId, session: SessionId) {
+        let Some(room) = self.room(id) else { return };
+        let mut state = room.state.lock();
+        let delivered = state.stream.delivered();
+        let Some(entry) = state.members.get_mut(&session) else { return };
+        entry.phase = Phase::Active;
+        if let Some(position) = delivered {
+            entry.member.tell_gap(id, position, false);
+        }
+    }
+
     /// The sessions of accounts among a room's members here, but those of one.
     pub fn accounts_in(&self, id: &RoomId, except: &Nickname) -> Vec<SessionId> {
         let Some(room) = self.room(id) else { return Vec::new() };
@@ -267,7 +291,10 @@ impl Hub {
         } else {
             state.stream.begin_at(position);
         }
-        if repeated && let Some(entry) = state.members.get_mut(&session) {
+        if repeated
+            && let Some(entry) = state.members.get_mut(&session)
+            && matches!(entry.phase, Phase::Joining)
+        {
             entry.phase = Phase::Active;
         }
     }
@@ -342,7 +369,7 @@ impl Hub {
         let mut state = room.state.lock();
         if let Some((epoch, offset)) = skipped_to {
             state.stream.skip_to(epoch, offset);
-            state.settle_after_skip();
+            state.settle_after_skip(id, Position { epoch, offset });
         }
         for envelope in missed {
             if state.stream.accept(envelope.position) == Step::Deliver {
@@ -460,14 +487,26 @@ impl RoomState {
         }
     }
 
-    /// After a hole nobody can wait for an event that may lie in it.
-    fn settle_after_skip(&mut self) {
+    /// After a hole nobody can wait for an event that may lie in it. Who may have missed something is told so.
+    fn settle_after_skip(&mut self, id: &RoomId, skipped_to: Position) {
         self.members.retain(|_, entry| match &mut entry.phase {
             Phase::Joining => {
                 entry.phase = Phase::Active;
+                // After the answer to the join.
+                entry.member.tell_gap(id, skipped_to, true);
                 true
             }
-            Phase::Active | Phase::Ahead(_) => true,
+            Phase::Active => {
+                entry.member.tell_gap(id, skipped_to, false);
+                true
+            }
+            Phase::Ahead(told) => {
+                if told.epoch != skipped_to.epoch || told.offset < skipped_to.offset {
+                    entry.phase = Phase::Active;
+                    entry.member.tell_gap(id, skipped_to, false);
+                }
+                true
+            }
             Phase::Waiting(heard) => {
                 heard.overrun = true;
                 true

@@ -25,7 +25,7 @@ impl Chat {
             return Err(Outcome::refused(Refusal::AlreadyJoined));
         }
         self.metrics.joins_total.inc();
-        Ok(Reply::Joined { room, position, members })
+        Ok(Reply::Joined { room, position, members, recovered: None })
     }
 
     /// First hear the room, then become a member: nothing after the join can be missed.

@@ -9,20 +9,52 @@ use crate::hub::{Arrival, Departure, PutOut, WireFormat};
 /// How often a join is tried whose room changes its password meanwhile.
 const PASSWORD_TRIES: usize = 3;
 
+/// A join as it was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Joining {
+    pub room: RoomId,
+    pub password: Option<String>,
+    /// Up to here the client knows the room. Then it waits in the hub until it was told what it missed.
+    pub since: Option<Position>,
+}
+
 impl Chat {
-    /// Joins a room; the other outcome says why not, and whom to tell that somebody asked.
-    pub(super) async fn join(
+    /// Joins a room; what the client missed since the position that it names is told after the answer.
+    pub(super) async fn join(&self, who: &mut Participant, joining: Joining, format: WireFormat) -> Outcome {
+        if who.conduct.enrols {
+            return match self.enrol(who, joining.room, joining.password, format).await {
+                Ok(reply) => Outcome { result: Ok(reply), afterwards: None },
+                Err(outcome) => outcome,
+            };
+        }
+        let Joining { room, since, .. } = joining.clone();
+        let entered = match self.come_in(who, joining, format).await {
+            Ok(entered) => entered,
+            Err(outcome) => return outcome,
+        };
+        let replay = match since {
+            Some(since) => Some(self.replay(&room, who.member(format), since, &entered).await),
+            None => None,
+        };
+        let Entered { position, members, .. } = entered;
+        let recovered = replay.as_ref().map(|replay| replay.recovered);
+        let afterwards = match replay {
+            Some(replay) => Some(Settling::Replay(replay)),
+            None => who.must_see_own().then_some(Settling::OwnEvent),
+        };
+        Outcome { result: Ok(Reply::Joined { room, position, members, recovered }), afterwards }
+    }
+
+    /// Makes the session a member; the outcome otherwise says why not, and whom to tell that somebody asked.
+    pub(super) async fn come_in(
         &self,
         who: &mut Participant,
-        room: RoomId,
-        password: Option<String>,
+        joining: Joining,
         format: WireFormat,
-    ) -> Result<Reply, Outcome> {
-        if who.conduct.enrols {
-            return self.enrol(who, room, password, format).await;
-        }
+    ) -> Result<Entered, Outcome> {
+        let room = joining.room.clone();
         self.may_join(who, &room).await.map_err(Outcome::refused)?;
-        let entered = match self.enter(who, &room, password, format).await.map_err(Outcome::refused)? {
+        let entered = match self.enter(who, joining, format).await.map_err(Outcome::refused)? {
             Ok(entered) => entered,
             Err(refused) => {
                 if refused.refusal == Refusal::PermissionPending && !who.asked.contains(&room) {
@@ -41,7 +73,7 @@ impl Chat {
         who.rooms.push(room.clone());
         who.caused += u64::from(!entered.repeated);
         self.metrics.joins_total.inc();
-        Ok(Reply::Joined { room, position: entered.position, members: entered.members })
+        Ok(entered)
     }
 
     async fn may_join(&self, who: &mut Participant, room: &RoomId) -> Result<(), Refusal> {
@@ -66,13 +98,15 @@ impl Chat {
     async fn enter(
         &self,
         who: &Participant,
-        room: &RoomId,
-        password: Option<String>,
+        joining: Joining,
         format: WireFormat,
     ) -> Result<Result<Entered, Refused>, Refusal> {
+        let Joining { room, password, since } = joining;
+        let room = &room;
         self.settle_doubts(who, Some(room)).await?;
         let member = who.member(format);
-        if !self.hears(who, room, self.hub.enter(room, member)).await {
+        let arrival = if since.is_some() { self.hub.wait(room, member) } else { self.hub.enter(room, member) };
+        if !self.hears(who, room, arrival).await {
             return Err(Refusal::Unavailable);
         }
         self.roster.note_room(who, room);

@@ -5,6 +5,7 @@
 //! | `names` | log in, as a guest or as an account |
 //! | `membership` | join, leave, be put out |
 //! | `talk`, `letters`, `reading` | say something in a room, write to somebody, read again what was said |
+//! | `replay` | be told what one missed in a room that one comes back to |
 //! | `keeping` | create, destroy, run, list and find rooms |
 //! | `people`, `secrets` | sign up, change and delete an account; prove that it is one's own |
 //! | `friendship` | befriend, part, decide requests |
@@ -30,6 +31,7 @@ mod participant;
 mod passwords;
 mod people;
 mod reading;
+mod replay;
 mod roster;
 mod secrets;
 mod server;
@@ -47,16 +49,18 @@ pub use correspondence::LOOK_EVERY;
 pub use dispatch::dispatch;
 use errands::Asking;
 use letters::Letter;
+use membership::Joining;
 use numbers::Numbers;
 pub use participant::Participant;
 pub use passwords::{PasswordSettings, PasswordSettingsError, Passwords};
+use replay::Replay;
 use roster::Roster;
 pub use server::ServerNames;
 
 use crate::ambient::{Clock, Entropy};
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
-use crate::chat::{Applicant, Command, Credential, Nickname, Notice, Refusal, Reply, RoomId};
+use crate::chat::{Applicant, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId};
 use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -110,6 +114,8 @@ pub enum Settling {
     Departure { room: RoomId, pending: oneshot::Receiver<()> },
     /// The event that the request caused.
     OwnEvent,
+    /// The session to be told what it missed in a room.
+    Replay(Replay),
     /// The session to be told, after the answer.
     OwnNotice(Notice),
     /// Those who run a room to be told that somebody asks to be let in.
@@ -206,9 +212,13 @@ impl Chat {
         }
     }
 
-    /// From now on the session is told things in this format.
-    pub fn set_format(&self, who: &Participant, format: WireFormat) {
+    /// From now on the session behaves as its dialect's extended mode has it, and is told things in this format.
+    pub async fn extend(&self, who: &mut Participant, conduct: Conduct, format: WireFormat) {
         self.sessions.set_format(who.id, format);
+        let was_in_lobby = std::mem::replace(&mut who.conduct, conduct).in_lobby;
+        if !was_in_lobby && !self.is_barred(who) {
+            self.enter_lobby(who, format).await;
+        }
     }
 
     /// Carries one command out.
@@ -224,10 +234,9 @@ impl Chat {
             Command::DeleteAccount { password } => self.delete_account(who, password).await,
             Command::ChangePassword { old, new } => self.change_password(who, old, new).await,
             Command::ChangeProfile { nickname, description } => self.change_profile(who, nickname, description).await,
-            Command::Join { room, password } => match self.join(who, room, password, format).await {
-                Ok(reply) => Ok(reply),
-                Err(outcome) => return outcome,
-            },
+            Command::Join { room, password, since } => {
+                return self.join(who, Joining { room, password, since }, format).await;
+            }
             Command::Leave { room } => return self.leave(who, room).await,
             Command::Send { room, text, key } => self.send(who, room, text, key).await,
             Command::SendPrivate { to, target, text, key } => {
@@ -249,7 +258,7 @@ impl Chat {
             Command::Unfriend { who: other } => self.unfriend(who, &other).await,
             query => self.look_up(who, query).await,
         };
-        let afterwards = (who.conduct.in_step && who.caused > who.mailbox.own_seen()).then_some(Settling::OwnEvent);
+        let afterwards = who.must_see_own().then_some(Settling::OwnEvent);
         Outcome { result, afterwards }
     }
 
@@ -268,9 +277,10 @@ impl Chat {
             Command::SearchRooms { query, after, limit } => {
                 self.search_rooms(who, &query, after.as_deref(), limit).await
             }
+            Command::ReadPage { room, page } => self.read_page(who, &room, page).await,
+            Command::Ping | Command::Introduce => Ok(Reply::Done),
             Command::Time => Ok(Reply::Time { now_s: self.clock.unix_us() / 1_000_000 }),
             Command::ServerInfo => self.server_info().await,
-            Command::Introduce => Ok(Reply::Done),
             other => {
                 tracing::error!(?other, "a command that nobody carries out");
                 Err(Refusal::ActionUnknown)
@@ -288,6 +298,7 @@ impl Chat {
                 ..
             }
             | Command::SignUp { .. }
+            | Command::Ping
             | Command::Time
             | Command::ServerInfo
             | Command::Introduce => Ok(()),
@@ -308,6 +319,10 @@ impl Chat {
             }
             Settling::OwnNotice(notice) => {
                 self.sessions.tell(who.id, &notice);
+                return;
+            }
+            Settling::Replay(replay) => {
+                self.tell_missed(who, replay).await;
                 return;
             }
             Settling::Ask(runners, asking) => {

@@ -13,7 +13,7 @@ pub(super) enum Proof {
 
 impl Chat {
     /// Begins the extended mode, logged in where a token is given.
-    pub(super) async fn greet(&self, who: &mut Participant, token: Option<String>) -> Outcome {
+    pub async fn greet(&self, who: &mut Participant, token: Option<String>) -> Outcome {
         let mut afterwards = None;
         if let Some(token) = token {
             let outcome = self.login_by_token(who, None, &token).await;

@@ -62,6 +62,11 @@ impl Participant {
         !self.rooms.is_empty()
     }
 
+    /// Whether it caused an event that has to be shown before its next request is looked at.
+    pub(super) fn must_see_own(&self) -> bool {
+        self.conduct.in_step && self.caused > self.mailbox.own_seen()
+    }
+
     /// As whom others see what it does: under a name only while the name is its own.
     pub(super) fn actor(&self) -> Actor {
         Actor { session: self.id, nickname: self.name.clone().filter(|_| self.holds_name) }

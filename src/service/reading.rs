@@ -6,7 +6,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{CALLS_AT_ONCE, Chat, Participant, unavailable};
 use crate::backend::BackendError;
-use crate::chat::{Envelope, EventKind, From, Nickname, Refusal, Reply, RoomId, Source, Told};
+use crate::chat::{
+    Envelope, EventKind, From, MessageId, Nickname, Page, Place, Refusal, Reply, RoomId, Source, Span, Told,
+};
 
 impl Chat {
     /// A page of messages from what is kept.
@@ -31,8 +33,33 @@ impl Chat {
         let said: Result<Vec<Vec<Told>>, BackendError> = read.try_collect().await;
         let mut messages = said.map_err(|error| unavailable("receive", &error))?.concat();
         messages.sort_by_key(|message| message.time_us);
-        let (messages, more) = page(messages, from, limit);
+        let (messages, more) = cut(messages, told_from(from), limit);
         Ok(Reply::Messages { messages, more })
+    }
+
+    /// A page of a room's messages with their positions, for its members.
+    pub(super) async fn read_page(&self, who: &Participant, room: &RoomId, page: Page) -> Result<Reply, Refusal> {
+        if !who.rooms.contains(room) {
+            return Err(Refusal::NotJoined);
+        }
+        let records = self.backend.broker.history(room).await;
+        let mut records = records.map_err(|error| unavailable("page", &error))?;
+        let is_message = |envelope: &Envelope| matches!(envelope.event.kind, EventKind::Message { .. });
+        records.retain(|envelope| is_message(envelope) && page.range.contains(envelope.time_us));
+        let (mut records, more) = cut(records, |records| edge_of(page.span, records), page.limit);
+        self.rename_gone(&mut records).await.map_err(|error| unavailable("page", &error))?;
+        Ok(Reply::Page { records, more })
+    }
+
+    /// Authors who have deleted their accounts since are no longer named.
+    pub(super) async fn rename_gone(&self, events: &mut [Envelope]) -> Result<(), BackendError> {
+        let gone = self.gone_authors(events).await?;
+        for envelope in events {
+            if gone.is_gone(envelope) {
+                envelope.event.actor.nickname = Some(Nickname::deleted());
+            }
+        }
+        Ok(())
     }
 
     async fn everywhere(&self, who: &Participant, account: &Nickname) -> Result<Vec<Source>, Refusal> {
@@ -88,35 +115,73 @@ impl Gone {
     }
 }
 
-/// The page that begins at `from`, and whether there are more beyond it. A message that is kept no longer begins nothing:
-/// after it comes everything, before it nothing.
-fn page(mut messages: Vec<Told>, from: From, limit: usize) -> (Vec<Told>, bool) {
-    let place = |id| messages.iter().position(|message| message.id == id);
-    let forwards = match from {
-        From::End => false,
-        From::After(id) => {
-            let begin = place(id).map_or(0, |place| place + 1);
-            messages.drain(..begin);
+/// Where a page begins, and whereto it leads: an index among everything that there is.
+enum Edge {
+    Forwards(usize),
+    Backwards(usize),
+}
+
+/// The page that begins at an edge, and whether there are more beyond it.
+fn cut<T>(mut entries: Vec<T>, edge: impl FnOnce(&[T]) -> Edge, limit: usize) -> (Vec<T>, bool) {
+    let forwards = match edge(&entries) {
+        Edge::Forwards(begin) => {
+            entries.drain(..begin);
             true
         }
-        From::Before(id) => {
-            messages.truncate(place(id).unwrap_or(0));
+        Edge::Backwards(end) => {
+            entries.truncate(end);
             false
         }
     };
-    let more = messages.len() > limit;
+    let more = entries.len() > limit;
     if forwards {
-        messages.truncate(limit);
+        entries.truncate(limit);
     } else {
-        messages.drain(..messages.len().saturating_sub(limit));
+        entries.drain(..entries.len().saturating_sub(limit));
     }
-    (messages, more)
+    (entries, more)
+}
+
+/// A message that is kept no longer begins nothing: after it comes everything, before it nothing.
+fn told_from(from: From) -> impl FnOnce(&[Told]) -> Edge {
+    move |told| {
+        let index = |id| told.iter().position(|message| message.id == id);
+        match from {
+            From::End => Edge::Backwards(told.len()),
+            From::After(id) => Edge::Forwards(index(id).map_or(0, |index| index + 1)),
+            From::Before(id) => Edge::Backwards(index(id).unwrap_or(0)),
+        }
+    }
+}
+
+/// As with [`told_from`]; a position of another epoch is as good as a message that is kept no longer.
+fn edge_of(span: Span, records: &[Envelope]) -> Edge {
+    let number = |envelope: &Envelope| match envelope.event.kind {
+        EventKind::Message { id, .. } => id,
+        _ => MessageId::default(),
+    };
+    // How many come before a place; the message there itself counts as before what comes after it.
+    let before = |place: Place, inclusive: bool| match place {
+        Place::Message(id) => {
+            records.iter().position(|envelope| number(envelope) == id).map(|index| index + usize::from(inclusive))
+        }
+        Place::At(at) if records.first().is_some_and(|first| first.position.epoch == at.epoch) => {
+            let end = if inclusive { at.offset.saturating_add(1) } else { at.offset };
+            Some(records.partition_point(|envelope| envelope.position.offset < end))
+        }
+        Place::At(_) => None,
+    };
+    match span {
+        Span::Newest => Edge::Backwards(records.len()),
+        Span::Oldest => Edge::Forwards(0),
+        Span::Before(place) => Edge::Backwards(before(place, false).unwrap_or(0)),
+        Span::After(place) => Edge::Forwards(before(place, true).unwrap_or(0)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::MessageId;
 
     fn ids(from: From, limit: usize) -> (Vec<u32>, bool) {
         let source = Source::Room(RoomId::parse("red").unwrap());
@@ -129,7 +194,7 @@ mod tests {
             text: String::new(),
         };
         let messages = [7, 8, 3, 4, 9].iter().enumerate().map(told).collect();
-        let (page, more) = page(messages, from, limit);
+        let (page, more) = cut(messages, told_from(from), limit);
         (page.iter().map(|message| message.id.0).collect(), more)
     }
 

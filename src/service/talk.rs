@@ -2,7 +2,7 @@
 
 use super::{Chat, Participant, unavailable};
 use crate::backend::{Publication, Published, Publisher};
-use crate::chat::{Event, EventKind, Nickname, Refusal, Reply, RoomId, RoomRef, TimeRange};
+use crate::chat::{Event, EventKind, Refusal, Reply, RoomId, RoomRef, TimeRange};
 use crate::telemetry::traces::PublishSpan;
 
 impl Chat {
@@ -58,12 +58,7 @@ impl Chat {
         let records = self.backend.broker.history(&room).await;
         let mut records = records.map_err(|error| unavailable("history", &error))?;
         records.retain(|envelope| range.contains(envelope.time_us));
-        let gone = self.gone_authors(&records).await.map_err(|error| unavailable("history", &error))?;
-        for envelope in &mut records {
-            if gone.is_gone(envelope) {
-                envelope.event.actor.nickname = Some(Nickname::deleted());
-            }
-        }
+        self.rename_gone(&mut records).await.map_err(|error| unavailable("history", &error))?;
         Ok(Reply::History { room, records })
     }
 }

@@ -111,25 +111,39 @@ impl Reader<'_> {
             strikes: 0,
         });
         let chat = &self.shared.chat;
+        if dialect.greets() {
+            // Whatever is heard comes after the welcome.
+            self.mailbox.await_reply(Caused::Any);
+        }
         chat.arrive(&speaking.who, WireFormat { form: dialect.form(), framing: self.framing }).await;
-        let Some(login) = self.login.take() else { return Ok(()) };
-        let outcome = chat.sign_in(&mut speaking.who, *login).await;
-        if let Some(afterwards) = outcome.afterwards {
+        let signed_in = match self.login.take() {
+            Some(login) => Some(chat.sign_in(&mut speaking.who, *login).await),
+            None => None,
+        };
+        let (result, afterwards) = signed_in.map_or((None, None), |outcome| (Some(outcome.result), outcome.afterwards));
+        match result {
+            None | Some(Ok(_)) => {}
+            Some(Err(Refusal::TokenInvalid)) => return Err(CloseReason::LoggedOut),
+            Some(Err(_)) => return Err(CloseReason::LoginUnavailable),
+        }
+        if dialect.greets() {
+            let welcome = chat.greet(&mut speaking.who, None).await;
+            self.answer(&Tag::Nothing, &welcome.result).await;
+            self.mailbox.replied();
+        }
+        if let (Some(afterwards), Some(speaking)) = (afterwards, &mut self.speaking) {
             chat.settle(&mut speaking.who, afterwards).await;
         }
-        match outcome.result {
-            Ok(_) => Ok(()),
-            Err(Refusal::TokenInvalid) => Err(CloseReason::LoggedOut),
-            Err(_) => Err(CloseReason::LoginUnavailable),
-        }
+        Ok(())
     }
 
     /// The client asked for the extended mode.
-    fn extend(&mut self) {
+    async fn extend(&mut self) {
         let Some(speaking) = &mut self.speaking else { return };
         speaking.dialect = speaking.kind.dialect(true);
         let format = WireFormat { form: speaking.dialect.form(), framing: self.framing };
-        self.shared.chat.set_format(&speaking.who, format);
+        let conduct = speaking.dialect.rules().conduct;
+        self.shared.chat.extend(&mut speaking.who, conduct, format).await;
     }
 
     /// Rooms that the session was put out of: it is told so, in its own words for that.
@@ -275,7 +289,7 @@ impl Reader<'_> {
         let format = WireFormat { form, framing: self.framing };
         let (result, afterwards) = speaking.carry_out(command, needs, format, self.shared).await;
         if is_hello && result.is_ok() {
-            self.extend();
+            self.extend().await;
         }
         self.answer(&tag, &result).await;
         self.mailbox.replied();

@@ -48,7 +48,8 @@ impl DialectKind {
     /// The dialect; in its extended mode where it has one and the client asked for it.
     pub fn dialect(self, extended: bool) -> &'static dyn Dialect {
         match (self, extended) {
-            (Self::Action, _) => &action::Action,
+            (Self::Action, false) => &action::Action { extended: false },
+            (Self::Action, true) => &action::Action { extended: true },
             (Self::Simple, false) => &simple::Simple { extended: false },
             (Self::Simple, true) => &simple::Simple { extended: true },
             (Self::Pychat, _) => &pychat::Pychat,
@@ -66,6 +67,10 @@ pub enum EventForm {
     ActionHash,
     /// `action`, the room id as the JSON integer with which it was joined.
     ActionInteger,
+    /// As above, in the extended mode.
+    ActionTextExtended,
+    ActionHashExtended,
+    ActionIntegerExtended,
     Simple,
     SimpleExtended,
     Pychat,
@@ -76,6 +81,9 @@ impl EventForm {
     fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::ActionText | Self::ActionHash | Self::ActionInteger => DialectKind::Action.dialect(false),
+            Self::ActionTextExtended | Self::ActionHashExtended | Self::ActionIntegerExtended => {
+                DialectKind::Action.dialect(true)
+            }
             Self::Simple => DialectKind::Simple.dialect(false),
             Self::SimpleExtended => DialectKind::Simple.dialect(true),
             Self::Pychat => DialectKind::Pychat.dialect(false),
@@ -139,6 +147,11 @@ pub trait Dialect: Send + Sync {
 
     /// The form of events that no request asked for in another one.
     fn form(&self) -> EventForm;
+
+    /// Whether a session that is extended from the beginning is welcomed before it asks for anything.
+    fn greets(&self) -> bool {
+        false
+    }
 
     /// Reads one message. Never fails: what cannot be read is a request with a refusal.
     fn decode(&self, message: &[u8]) -> Request;

@@ -135,6 +135,7 @@ impl Dialect for Pychat {
             Notice::Mail(mail) => mail.as_private().and_then(|private| self.tell(self.form(), &private)),
             Notice::Closing(_)
             | Notice::MailWaiting
+            | Notice::Gap { .. }
             | Notice::News { .. }
             | Notice::Asked { .. }
             | Notice::Decided { .. } => None,
@@ -226,7 +227,7 @@ fn join(room: &str) -> Result<Command, Refusal> {
     if !room.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(invalid());
     }
-    RoomId::parse(room).map(|room| Command::Join { room, password: None }).map_err(|_| invalid())
+    RoomId::parse(room).map(|room| Command::Join { room, password: None, since: None }).map_err(|_| invalid())
 }
 
 /// `MSG name text`; the name with or without `@`, or a session's UUID.
@@ -320,10 +321,13 @@ mod tests {
 
     #[test]
     fn room_aliases_and_odd_rooms() {
-        let red = Ok(Command::Join { room: RoomId::parse("red").unwrap(), password: None });
+        let red = Ok(Command::Join { room: RoomId::parse("red").unwrap(), password: None, since: None });
         assert_eq!(command("JOIN red"), red);
         assert_eq!(command("JOIN ROOM  red "), red);
-        assert_eq!(command("JOIN ROOMY"), Ok(Command::Join { room: RoomId::parse("ROOMY").unwrap(), password: None }));
+        assert_eq!(
+            command("JOIN ROOMY"),
+            Ok(Command::Join { room: RoomId::parse("ROOMY").unwrap(), password: None, since: None })
+        );
         assert_eq!(command("JOIN ROOM"), Err(Refusal::ParameterMissing("room")));
         assert_eq!(command("JOIN !@#"), Err(Refusal::RoomNameInvalid("!@#".into())));
         assert_eq!(command("JOIN red blue"), Err(Refusal::RoomNameInvalid("red blue".into())));

@@ -165,6 +165,7 @@ impl Dialect for Simple {
             | Notice::Mail(_)
             | Notice::MailWaiting
             | Notice::News { .. }
+            | Notice::Gap { .. }
             | Notice::Closing(_) => None,
         }
     }
@@ -320,7 +321,7 @@ impl<'a> Fields<'a> {
             "destroy" => Ok(Command::Destroy { room: self.channel()? }),
             "join" => {
                 let password = self.optional("password")?.map(Cow::into_owned);
-                Ok(Command::Join { room: self.channel()?, password })
+                Ok(Command::Join { room: self.channel()?, password, since: None })
             }
             "leave" => Ok(Command::Leave { room: RoomRef::Named(self.channel()?) }),
             action if extended => self.extended_command(action),

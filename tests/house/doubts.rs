@@ -120,7 +120,7 @@ impl Bench {
 
     async fn join(&self, who: &mut Participant, room: &str) -> Result<Reply, Refusal> {
         let room = RoomId::parse(room).unwrap();
-        self.chat.carry_out(who, Command::Join { room, password: None }, FORMAT).await.result
+        self.chat.carry_out(who, Command::Join { room, password: None, since: None }, FORMAT).await.result
     }
 
     fn lose_leaves(&self, loses: bool) {

@@ -174,7 +174,7 @@ impl Bench {
     }
 
     async fn join(&self, guest: &mut Guest, name: &str) -> Result<Reply, Refusal> {
-        self.ask(guest, Command::Join { room: room(name), password: None }).await
+        self.ask(guest, Command::Join { room: room(name), password: None, since: None }).await
     }
 
     async fn send(&self, guest: &mut Guest, name: &str, text: &str) -> Result<Reply, Refusal> {
@@ -331,7 +331,7 @@ async fn where_a_login_is_required_guests_can_do_nothing_else() {
     let named = |credential| Command::Login { nickname: Some(nickname("alice")), credential };
     let nothing_but_a_login = [
         named(Credential::None),
-        Command::Join { room: room("red"), password: None },
+        Command::Join { room: room("red"), password: None, since: None },
         Command::Create { room: room("red"), wishes: RoomWishes::default() },
         Command::Destroy { room: room("red") },
         Command::Send { room: RoomRef::Named(room("red")), text: "hi".into(), key: None },

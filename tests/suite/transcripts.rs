@@ -156,12 +156,18 @@ async fn appear(part: &Part, node: &Node, transport: Transport, tag: &str) -> Re
         client.try_claim(account).await?;
     } else if transport == Transport::Tcp {
         let login = account.as_deref().zip(token.as_deref()).map(|(account, token)| dialect.login(account, token));
-        let greeting = dialect.greeting().filter(|_| *extended).map(str::to_owned);
-        if let Some(request) = login.or(greeting) {
+        let hello = dialect.hello(token.as_deref()).filter(|_| *extended);
+        if let Some(request) = hello.or(login) {
             let reply = client.try_ask(&request).await?;
             if let Some(error) = dialect.error(&reply) {
                 return Err(format!("cannot begin: {error}"));
             }
+        }
+    } else if *extended && *dialect == Dialect::Action {
+        // The address asked for it, and the first frame is the welcome.
+        let welcome = parsed(&client.try_frame().await?);
+        if welcome["message"] != "OK" || !welcome["request"].is_null() || !welcome["session"].is_string() {
+            return Err(format!("{welcome} is no welcome"));
         }
     }
     Ok(client)

@@ -220,7 +220,9 @@ fn body(form: AnswerForm, reply: &Reply) -> Body<'_> {
         | Reply::Destroyed { .. }
         | Reply::Done => Body::Nothing {},
         // This dialect has no request for these.
-        Reply::Welcome { .. } | Reply::History { .. } | Reply::Applicants { .. } => Body::Nothing {},
+        Reply::Welcome { .. } | Reply::History { .. } | Reply::Page { .. } | Reply::Applicants { .. } => {
+            Body::Nothing {}
+        }
     }
 }
 

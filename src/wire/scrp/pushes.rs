@@ -128,6 +128,7 @@ pub fn notice(notice: &Notice) -> Option<Vec<u8>> {
         | Notice::PutOut { .. }
         | Notice::MailWaiting
         | Notice::Asked { .. }
+        | Notice::Gap { .. }
         | Notice::Decided { .. } => None,
     }
 }

@@ -132,7 +132,7 @@ fn password_for(access: Option<AccessType>, given: Option<Cow<'_, str>>) -> Resu
 pub fn enter_room(fields: &Fields<'_>) -> Result<Asked, Refusal> {
     let (id, given) = (fields.text("room_id")?, fields.optional_text("room_password")?);
     let room = room_id(&id)?;
-    plain(Command::Join { room, password: given.map(room_password).transpose()? })
+    plain(Command::Join { room, password: given.map(room_password).transpose()?, since: None })
 }
 
 pub fn change_room_nickname(fields: &Fields<'_>) -> Result<Asked, Refusal> {

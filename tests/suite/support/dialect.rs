@@ -87,6 +87,19 @@ impl Dialect {
         (self == Simple).then_some(r#"{"type":"hello","ext":1}"#)
     }
 
+    /// What begins the extended mode, as an account where a token of one is given; `None` where there is no such mode.
+    pub fn hello(self, token: Option<&str>) -> Option<String> {
+        let mut hello = match self {
+            Action => json!({"action": "HELLO", "ext": 1}),
+            Simple => json!({"type": "hello", "ext": 1}),
+            Pychat | Scrp => return None,
+        };
+        if let Some(token) = token {
+            hello["token"] = json!(token);
+        }
+        Some(hello.to_string())
+    }
+
     /// In `simple` this needs the [`Self::greeting`] first, in `scrp` a [`sign_up`].
     pub fn claim(self, nickname: &str) -> String {
         match self {

@@ -178,8 +178,10 @@ fn parse_client(rest: &str) -> Result<(String, Act), String> {
         ["as", account] => Some((*account).to_owned()),
         _ => return Err(format!("{options:?} is not `as ACCOUNT`")),
     };
-    if extended != (dialect == Dialect::Simple && (extended || account.is_some())) {
-        return Err("accounts of simple, and none but clients of simple, are `ext`".to_owned());
+    if (extended && dialect.hello(None).is_none()) || (dialect == Dialect::Simple && account.is_some() && !extended) {
+        return Err(
+            "accounts of simple are `ext`, and clients of a dialect that has no extended mode are not".to_owned()
+        );
     }
     let node = node.parse().map_err(|_| format!("{node:?} is no node"))?;
     Ok(((*name).to_owned(), Act::Appear(Part { dialect, extended, account, node })))
@@ -327,9 +329,12 @@ fn split_name(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len()))
 }
 
-/// Whether a frame of simple tells of a channel of another transcript. The tag counts only where no other digit is beside it.
+/// Whether a frame tells of the creation or the end of another transcript's room. The tag counts only where no other digit is
+/// beside it.
 pub fn is_about_another(tag: &str, frame: &Value) -> bool {
-    let Some(channel) = frame["identifier"].as_str().filter(|_| frame["emitter"] == "channel") else { return false };
+    let of_simple = frame["identifier"].as_str().filter(|_| frame["emitter"] == "channel");
+    let is_of_lobby = frame["action"] == "ROOM EVENT" && (frame["event"] == "create" || frame["event"] == "destroy");
+    let Some(channel) = of_simple.or(frame["room_id"].as_str().filter(|_| is_of_lobby)) else { return false };
     let touches = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
     !channel.match_indices(tag).any(|(at, tag)| {
         !touches(channel[..at].chars().next_back()) && !touches(channel[at + tag.len()..].chars().next())

@@ -164,7 +164,7 @@ fn rooms() {
     }
     let red = || json!({"room_id": "red", "subject_user_id": "bob"});
     for (method, expected) in [
-        ("ENTER_ROOM", Command::Join { room: room("red"), password: None }),
+        ("ENTER_ROOM", Command::Join { room: room("red"), password: None, since: None }),
         ("LEAVE_ROOM", Command::Leave { room: RoomRef::Named(room("red")) }),
         ("REMOVE_ROOM", Command::Destroy { room: room("red") }),
         ("REMOVE_USER_FROM_ROOM", Command::Remove { room: room("red"), who: name("bob") }),

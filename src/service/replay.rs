@@ -1,0 +1,84 @@
+//! What a client missed in a room that it comes back to: told after the answer to its join, then what comes, without a hole
+//! between and nothing twice.
+
+use super::{Chat, Participant};
+use crate::backend::Entered;
+use crate::chat::{Envelope, Position, RoomId};
+use crate::hub::LocalMember;
+
+/// Events that are kept for one session while it is told what it missed; the rest is read when these are told.
+const AT_ONCE: usize = 64;
+
+/// How a room goes on for a member that waits in the hub.
+pub struct Replay {
+    pub room: RoomId,
+    pub member: LocalMember,
+    /// Everything since the position that the client named will be told.
+    pub recovered: bool,
+    /// Up to here it was told.
+    told: Position,
+    /// The beginning of what comes after that.
+    read: Vec<Envelope>,
+}
+
+impl Chat {
+    /// How a room goes on for a client that knows it up to `since`, and has just become a member.
+    pub(super) async fn replay(
+        &self,
+        room: &RoomId,
+        member: LocalMember,
+        since: Position,
+        entered: &Entered,
+    ) -> Replay {
+        let Entered { position, repeated, .. } = *entered;
+        // What a stream has not reached it never told. The broker would take it for a stream that was rolled back, and have it
+        // go on under another epoch.
+        let is_of_stream = since.epoch == position.epoch && since.offset <= position.offset;
+        if is_of_stream
+            && let Ok(mut read) = self.backend.broker.catch_up(room, since).await
+            && read.skipped_to.is_none()
+        {
+            read.missed.truncate(AT_ONCE);
+            self.metrics.recoveries_total.with_label_values(&["complete"]).inc();
+            return Replay { room: room.clone(), member, recovered: true, told: since, read: read.missed };
+        }
+        self.metrics.recoveries_total.with_label_values(&["incomplete"]).inc();
+        // Its own join is the first that it hears, where there is one.
+        let told = Position { offset: position.offset.saturating_sub(u64::from(!repeated)), ..position };
+        Replay { room: room.clone(), member, recovered: false, told, read: Vec::new() }
+    }
+
+    /// Tells what was missed, at the pace of the reader; then the room is heard live.
+    pub(super) async fn tell_missed(&self, who: &Participant, replay: Replay) {
+        let Replay { room, member, mut told, mut read, .. } = replay;
+        loop {
+            let is_all = read.len() < AT_ONCE;
+            for envelope in read {
+                if !member.mailbox.until_roomy().await {
+                    // The session is ending.
+                    return;
+                }
+                told = envelope.position;
+                member.tell(&room, &envelope);
+            }
+            if is_all && self.hub.activate(&room, who.id, told) {
+                return;
+            }
+            let next = match self.backend.broker.catch_up(&room, told).await {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::debug!(%error, %room, "what a session missed cannot be read to its end");
+                    self.hub.activate_past_gap(&room, who.id);
+                    return;
+                }
+            };
+            if let Some((epoch, offset)) = next.skipped_to {
+                // It was trimmed while its reader was slow.
+                told = Position { epoch, offset };
+                member.tell_gap(&room, told, false);
+            }
+            read = next.missed;
+            read.truncate(AT_ONCE);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The `action` dialect: one JSON object per message, both ways.
+//!
+//! Source: `docs/protocols/action.md` and the protocol's own text. Every request is answered by RESPONSE or ERROR, which
+//! echo the request whole, as it was written. The extended mode, which a client must ask for, has more requests, more in
+//! the answers and words for what happens in rooms beside messages; without it nothing of that is ever sent.
+
+mod answers;
+mod errors;
+mod events;
+mod fields;
+mod requests;
+
+use super::json::{echoed, raw_with_echo};
+use super::{Dialect, EventForm, Messages, Needs, Request, Rules, Tag};
+use crate::chat::{Conduct, Envelope, Nickname, Notice, Refusal, Reply};
+
+pub struct Action {
+    pub extended: bool,
+}
+
+const PLAIN: Rules = Rules {
+    conduct: Conduct { join_creates: true, ..Conduct::PLAIN },
+    message_bytes_max: None,
+    long_message_closes: false,
+    line_end: b"\n",
+};
+
+const EXTENDED: Rules = Rules { conduct: Conduct { in_lobby: true, ..PLAIN.conduct }, ..PLAIN };
+
+impl Dialect for Action {
+    fn rules(&self) -> &'static Rules {
+        if self.extended { &EXTENDED } else { &PLAIN }
+    }
+
+    fn form(&self) -> EventForm {
+        if self.extended { EventForm::ActionTextExtended } else { EventForm::ActionText }
+    }
+
+    fn greets(&self) -> bool {
+        self.extended
+    }
+
+    fn decode(&self, message: &[u8]) -> Request {
+        let (raw, tag) = raw_with_echo(message);
+        let read = match raw.and_then(|raw| fields::read(raw).ok()) {
+            Some(fields) => requests::command(&fields, self.extended),
+            None => Err(Refusal::NotAnObject),
+        };
+        let (command, form) = match read {
+            Ok((command, form)) => (Ok(command), form),
+            Err(refusal) => (Err(refusal), self.form()),
+        };
+        Request { tag, command, form, needs: Needs::Nothing }
+    }
+
+    fn answer<'a>(&self, tag: &'a Tag, outcome: &'a Result<Reply, Refusal>, _: Option<&'a Nickname>) -> Messages<'a> {
+        let request = echoed(tag);
+        let answer = match outcome {
+            Ok(reply) if self.extended => answers::extended(request, reply),
+            Ok(_) => answers::done(request),
+            Err(refusal) => answers::error(request, &errors::error_text(refusal)),
+        };
+        Box::new(std::iter::once(answer))
+    }
+
+    fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Vec<Vec<u8>> {
+        events::event(form, room, envelope)
+    }
+
+    fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
+        events::notice(form, notice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::events::RoomIdForm;
+    use super::*;
+    use crate::chat::{Command, Credential, RoomId};
+    use crate::wire::json::json;
+
+    const PLAIN: Action = Action { extended: false };
+
+    fn decode(text: &str) -> Request {
+        PLAIN.decode(text.as_bytes())
+    }
+
+    #[test]
+    fn a_room_id_keeps_the_json_form_of_its_join() {
+        for (raw, form, room) in [
+            (r#""main""#, EventForm::ActionText, "main"),
+            (r##""#main""##, EventForm::ActionHash, "main"),
+            ("5", EventForm::ActionInteger, "5"),
+            ("-7", EventForm::ActionInteger, "-7"),
+            ("-0", EventForm::ActionInteger, "0"),
+            ("123456789012345678901234567890", EventForm::ActionInteger, "123456789012345678901234567890"),
+        ] {
+            let request = decode(&format!(r#"{{"action":"JOIN ROOM","room_id":{raw}}}"#));
+            let room_id = RoomId::parse(room).unwrap();
+            assert_eq!(request.command, Ok(Command::Join { room: room_id, password: None, since: None }));
+            assert_eq!(request.form, form);
+            let shown = json(&RoomIdForm(form, room));
+            assert_eq!(String::from_utf8(shown).unwrap(), raw.replace("-0", "0"));
+        }
+        for raw in ["5.0", "1e3", "[]", "{}", "true", r#""""#, r#""@bob""#, r#""\ud800""#] {
+            let request = decode(&format!(r#"{{"action":"JOIN ROOM","room_id":{raw}}}"#));
+            assert_eq!(request.command, Err(Refusal::ParameterInvalid("room_id")), "{raw}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_two_equal_keys_counts_and_the_echo_is_verbatim() {
+        let text = r#"{"action":"X", "action" : "LOGIN NICK","nickname":"Bob","n":1.50}"#;
+        let request = decode(text);
+        assert_eq!(
+            request.command,
+            Ok(Command::Login { nickname: Nickname::parse("Bob").ok(), credential: Credential::None })
+        );
+        assert_eq!(request.tag, Tag::Echo(text.to_owned()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_and_every_answer_is_json(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let request = PLAIN.decode(&bytes);
+            let refusal = Err(request.command.err().unwrap_or(Refusal::Unavailable));
+            for message in PLAIN.answer(&request.tag, &refusal, None) {
+                proptest::prop_assert!(serde_json::from_slice::<serde_json::Value>(&message).is_ok());
+            }
+        }
+    }
+}
