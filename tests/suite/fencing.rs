@@ -22,7 +22,7 @@ async fn a_node_that_goes_on_after_its_lease_takes_nothing_back_from_others() {
     // What is asked for lies in the node's sockets until it goes on.
     alice.send(&Pychat.say("red", "late")).await;
     newcomer.send(&Action.claim("dora")).await;
-    let mut heir = Client::connect(&other, Pychat, Transport::Tcp).await;
+    let mut heir = Client::connect(&other, Action, Transport::WebSocket).await;
     within(GHOST_CEILING, "the name alice is free", async || heir.try_claim("alice").await).await;
     heir.join("red").await;
     held_up.resume();

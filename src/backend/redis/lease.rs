@@ -162,14 +162,9 @@ impl Redis {
 
     /// Whether this survivor is the one to sweep. Only to save work: each release is harmless to repeat.
     async fn may_sweep(&self, lease: &str, connection: &mut MultiplexedConnection) -> Result<bool, BackendError> {
-        let mut lock = redis::cmd("SET");
-        lock.arg(self.keys.lease_sweep(lease))
-            .arg(&self.settings.node)
-            .arg("NX")
-            .arg("PX")
-            .arg(SWEEP_LOCK.as_millis() as u64);
-        let taken: Option<String> = self.timed(lock.query_async(connection)).await?;
-        Ok(taken.is_some())
+        let mut lock = self.scripts.lock.prepare_invoke();
+        lock.key(self.keys.lease_sweep(lease)).arg(&self.settings.node).arg(SWEEP_LOCK.as_millis() as u64);
+        self.timed(lock.invoke_async(connection)).await
     }
 
     async fn sweep_lease(
