@@ -94,6 +94,7 @@ mod numbers;
 mod outbox;
 mod owner;
 mod post;
+mod resumption;
 mod roles;
 mod rooms;
 mod search;
@@ -108,7 +109,7 @@ use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::redis::{Redis, Settings};
 use crosstalk::backend::{
-    Backend, Claimant, Claimed, Entered, Entry, Heard, Holder, Inbound, Lease, Presence, Publication, Published,
+    Backend, Claimant, Claimed, Entered, Entry, Heard, Holder, Inbound, Lease, Memo, Presence, Publication, Published,
     Publisher, Ticket, decode_live, inbound,
 };
 use crosstalk::chat::{
@@ -185,6 +186,7 @@ fn settings(server: &Server) -> Settings {
         outbox_count: 100,
         history_age: Duration::from_secs(3_600),
         lease: DEADLINE,
+        resume: DEADLINE,
         deaf: DEADLINE,
         id: NodeId::from_random(Entropy::system().bits()),
         node: "test".into(),

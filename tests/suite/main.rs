@@ -24,6 +24,7 @@ mod outbox;
 mod parity;
 mod private;
 mod process;
+mod resume;
 mod rooms;
 mod rubbish;
 mod scrp_broker_away;

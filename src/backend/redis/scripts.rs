@@ -46,6 +46,9 @@ scripts! {
     release [frees];
     renew [frees];
     lock [frees];
+    remember after "fence";
+    take_over [frees];
+    abandon [frees];
     create after "append" "members";
     destroy [frees] after "append" "demolish";
     change after "append" "runs";
