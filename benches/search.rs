@@ -80,6 +80,7 @@ async fn redis(server: &support::redis::Redis) -> Backend {
         history_age: Duration::from_secs(3_600),
         // Nobody renews it.
         lease: Duration::from_secs(3_600),
+        resume: support::DEADLINE,
         deaf: support::DEADLINE,
         id: NodeId::from_random(Entropy::system().bits()),
         node: "benchmark".into(),

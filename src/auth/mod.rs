@@ -11,6 +11,7 @@ mod outbound;
 mod outcome;
 mod provider;
 mod relying_party;
+mod resume_token;
 mod settings;
 mod tokens;
 
@@ -18,5 +19,6 @@ pub use origins::Origins;
 pub use outcome::Outcome;
 pub use provider::ProviderFault;
 pub use relying_party::{Arrival, Departure, Flow, RelyingParty};
+pub use resume_token::ResumeToken;
 pub use settings::{OAuth2Settings, ProviderKind, ProviderSettings, TokenSettings};
 pub use tokens::{Purpose, TokenFault, Tokens};

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Broker`] | the traffic of rooms: order, retention, who hears it |
 //! | [`Presence`] | who holds which nickname, who is in which room, under which lease |
+//! | [`Resumption`] | which sessions may be gone on with in others |
 //! | [`Rooms`] | rooms that were created on purpose: owner, access, presentation, the list of them |
 //! | [`Members`] | accounts that are members of rooms for good, and what each was told there |
 //! | [`Directory`] | identities: reserved names, logins that no longer stand |
@@ -34,6 +35,7 @@ mod post;
 mod presence;
 mod pushes;
 pub mod redis;
+mod resumption;
 mod rooms;
 mod search;
 mod users;
@@ -52,6 +54,7 @@ pub use inbox::{INBOX_MAX, Inbox, Put};
 pub use members::{Enrolment, Members, ROOMS_MAX, Resigned};
 pub use post::{Bulletin, Delivery, Post, Proclamation};
 pub use presence::{Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Ticket};
+pub use resumption::{Memo, Resumption};
 use rooms::{ADMINS_MAX, APPLICANTS_MAX};
 pub use rooms::{Asker, Creation, Decided, RoomChange, RoomFault, Rooms};
 pub use search::{Page, Search};
@@ -83,6 +86,7 @@ impl BackendError {
 pub struct Backend {
     pub broker: Arc<dyn Broker>,
     pub presence: Arc<dyn Presence>,
+    pub resumption: Arc<dyn Resumption>,
     pub rooms: Arc<dyn Rooms>,
     pub members: Arc<dyn Members>,
     pub directory: Arc<dyn Directory>,
@@ -97,12 +101,36 @@ pub struct Backend {
 
 /// Everything at once.
 pub trait Everything:
-    Broker + Presence + Rooms + Members + Directory + Users + Friends + Inbox + Attempts + Search + Census + Post
+    Broker
+    + Presence
+    + Resumption
+    + Rooms
+    + Members
+    + Directory
+    + Users
+    + Friends
+    + Inbox
+    + Attempts
+    + Search
+    + Census
+    + Post
 {
 }
 
 impl<T> Everything for T where
-    T: Broker + Presence + Rooms + Members + Directory + Users + Friends + Inbox + Attempts + Search + Census + Post
+    T: Broker
+        + Presence
+        + Resumption
+        + Rooms
+        + Members
+        + Directory
+        + Users
+        + Friends
+        + Inbox
+        + Attempts
+        + Search
+        + Census
+        + Post
 {
 }
 
@@ -111,6 +139,7 @@ impl Backend {
         Self {
             broker: backend.clone(),
             presence: backend.clone(),
+            resumption: backend.clone(),
             rooms: backend.clone(),
             members: backend.clone(),
             directory: backend.clone(),

@@ -14,6 +14,15 @@ pub enum Claimant {
     Account,
     /// The account of that name, after the backend lost sight of it: it takes nothing from a newer session.
     AccountAgain,
+    /// A session that goes on in the place of this one: it takes the name over from it, and from nobody else.
+    Heir { of: SessionId, account: bool },
+}
+
+impl Claimant {
+    /// Whether the name is an account's that the session is logged in to.
+    pub fn is_account(self) -> bool {
+        matches!(self, Self::Account | Self::AccountAgain | Self::Heir { account: true, .. })
+    }
 }
 
 /// What became of a claim.
@@ -35,6 +44,9 @@ pub enum Entry {
     /// It was in before the backend lost sight of it. Announced only when the room's stream is the one that the node
     /// knows, because then the others saw it leave.
     Restore { known: Option<Epoch>, account: Option<Nickname> },
+    /// It goes on in the place of this session: where that one is still in, it is silently in instead, with what it was
+    /// permitted there; elsewhere it joins.
+    Heir { of: SessionId, ticket: Ticket },
 }
 
 /// Who bears a nickname.
@@ -82,7 +94,7 @@ pub struct Entered {
     pub position: Position,
     /// Members in the cluster, this one included.
     pub members: u64,
-    /// It was in already, or was restored silently: no join was announced.
+    /// It was in already, or was restored or has inherited silently: no join was announced.
     pub repeated: bool,
 }
 

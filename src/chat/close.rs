@@ -3,8 +3,10 @@
 /// Why the server ends a session, or that the peer did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The peer closed or vanished; nothing is left to say to it.
+    /// The peer closed; nothing is left to say to it.
     PeerGone,
+    /// The connection broke before the peer closed it: it may be back.
+    PeerLost,
     /// The peer read more slowly than its mailbox allows.
     SlowReader,
     /// The stream cannot be cut into messages any more.
@@ -32,8 +34,9 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::PeerGone,
+        Self::PeerLost,
         Self::SlowReader,
         Self::Unframeable,
         Self::NotText,
@@ -48,10 +51,17 @@ impl CloseReason {
         Self::Restart,
     ];
 
+    /// Whether the client did not want to end and is likely to come back: what its session had is kept for a while, if it
+    /// can be gone on with.
+    pub fn is_involuntary(self) -> bool {
+        matches!(self, Self::PeerLost | Self::SlowReader | Self::Silent | Self::Restart)
+    }
+
     /// The stable label, for logs and metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::PeerGone => "peer_gone",
+            Self::PeerLost => "peer_lost",
             Self::SlowReader => "slow_reader",
             Self::Unframeable => "unframeable",
             Self::NotText => "not_text",
@@ -70,7 +80,7 @@ impl CloseReason {
     /// The WebSocket close code (RFC 6455, section 7.4.1, and the IANA registry for 1012 and 1013).
     pub fn websocket_code(self) -> u16 {
         match self {
-            Self::PeerGone => 1000,
+            Self::PeerGone | Self::PeerLost => 1000,
             Self::Unframeable => 1002,
             Self::NotText => 1007,
             Self::SlowReader
@@ -88,7 +98,7 @@ impl CloseReason {
     /// The sentence told to the peer, `None` where there is no one to tell or the last reply said it already.
     pub fn notice(self) -> Option<&'static str> {
         match self {
-            Self::PeerGone | Self::FrameTooLong => None,
+            Self::PeerGone | Self::PeerLost | Self::FrameTooLong => None,
             Self::SlowReader => Some("Messages were not read fast enough"),
             Self::Unframeable => Some("The stream cannot be understood"),
             Self::NotText => Some("The text is not valid UTF-8"),

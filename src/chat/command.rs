@@ -1,8 +1,8 @@
 //! What a client can ask for, and what it is answered, in no dialect's words.
 
 use super::{
-    Addressee, Applicant, Envelope, Member, MessageId, Nickname, PendingRequest, Position, PrivateMessage, RequestId,
-    RoomId, RoomSummary, RoomWishes, ServerInfo, SessionId, Told, UserView, Verdict,
+    Addressee, Applicant, Envelope, Member, MessageId, Nickname, PendingRequest, Position, PrivateMessage, Refusal,
+    RequestId, RoomId, RoomSummary, RoomWishes, ServerInfo, SessionId, Told, UserView, Verdict,
 };
 
 /// By what a session proves that it is an account's.
@@ -89,6 +89,11 @@ pub enum Command {
     /// Begins the extended mode of the dialect; `token` logs in with it.
     Hello {
         token: Option<String>,
+    },
+    /// Goes on in the place of the session that the token names, in these rooms, which the client knows up to here.
+    Resume {
+        token: String,
+        rooms: Vec<(RoomId, Option<Position>)>,
     },
     /// As a guest under a nickname, or as an account, whose name a nickname beside a token must be.
     Login {
@@ -254,6 +259,7 @@ impl Command {
         match self {
             Self::Login { credential, .. } => has_password(credential),
             Self::SignUp { .. }
+            | Self::Resume { .. }
             | Self::DeleteAccount { .. }
             | Self::ChangePassword { .. }
             | Self::ChangeProfile { .. }
@@ -271,12 +277,38 @@ impl Command {
     }
 }
 
+/// What became of one room of a session that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumedRoom {
+    pub room: RoomId,
+    pub outcome: Result<Returned, Refusal>,
+}
+
+/// Somebody is in a room again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Returned {
+    pub position: Position,
+    /// Members in the cluster.
+    pub members: u64,
+    /// Whether all that was missed follows; `None` where the client did not say what it knows.
+    pub recovered: Option<bool>,
+}
+
 /// The answer to a command that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     Welcome {
         session: SessionId,
         nickname: Option<Nickname>,
+        /// By this token another session can go on in the place of this one.
+        resume: Option<String>,
+    },
+    /// `nickname`: none where it is somebody else's by now. The rooms are in the order in which they were named.
+    Resumed {
+        session: SessionId,
+        nickname: Option<Nickname>,
+        resume: String,
+        rooms: Vec<ResumedRoom>,
     },
     LoggedIn {
         nickname: Nickname,

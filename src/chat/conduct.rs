@@ -27,6 +27,8 @@ pub struct Conduct {
     pub sees_own_messages: bool,
     /// The session sees its own leaving as an event, in its place among the room's events.
     pub sees_own_leaving: bool,
+    /// The session can be given a token by which another one goes on in its place.
+    pub resumes: bool,
     /// The next request is looked at only when the event that the last one caused was shown to the session, so that a client
     /// which sends several lines at once reads the answers and events in their order.
     pub in_step: bool,
@@ -57,6 +59,7 @@ impl Conduct {
         friends_only: false,
         sees_own_messages: true,
         sees_own_leaving: false,
+        resumes: false,
         in_step: false,
     };
 
@@ -72,7 +75,9 @@ impl Conduct {
             | Command::HandOver { .. } => Caused::Own,
             Command::Leave { .. } if self.sees_own_leaving => Caused::Own,
             // What the extended mode hears comes after its welcome.
-            Command::Hello { .. } | Command::Decide { .. } | Command::Settle { .. } => Caused::Any,
+            Command::Hello { .. } | Command::Resume { .. } | Command::Decide { .. } | Command::Settle { .. } => {
+                Caused::Any
+            }
             _ => Caused::Nothing,
         }
     }

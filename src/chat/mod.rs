@@ -22,7 +22,9 @@ mod user;
 pub use account::{Identity, Login, LoginId, Revocation};
 pub use bucket::TokenBucket;
 pub use close::CloseReason;
-pub use command::{Command, Credential, From, Page, Place, Reply, RoomRef, Source, Span, TimeRange};
+pub use command::{
+    Command, Credential, From, Page, Place, Reply, ResumedRoom, Returned, RoomRef, Source, Span, TimeRange,
+};
 pub use conduct::{Caused, Conduct};
 pub use event::{Envelope, Event, EventKind, MessageId, RoomNews};
 pub use names::{NameFault, Nickname, RoomId};

@@ -104,6 +104,8 @@ pub enum Refusal {
     AlreadyFriends,
     #[error("no such request waits")]
     RequestNotFound,
+    #[error("no session can be gone on with by this token")]
+    NotResumable,
     #[error("the session is in as many rooms as allowed")]
     TooManyRooms,
     #[error("requests come faster than allowed")]
@@ -159,6 +161,7 @@ const TABLE: &[(u16, &str, Fault)] = &[
     (231, "not_friends", Fault::Request),
     (232, "already_friends", Fault::Request),
     (233, "request_not_found", Fault::Request),
+    (234, "not_resumable", Fault::Request),
     (300, "too_many_rooms", Fault::Pace),
     (301, "too_many_requests", Fault::Pace),
     (302, "too_many", Fault::Pace),
@@ -211,10 +214,11 @@ impl Refusal {
             Self::NotFriends => 40,
             Self::AlreadyFriends => 41,
             Self::RequestNotFound => 42,
-            Self::TooManyRooms => 43,
-            Self::TooManyRequests => 44,
-            Self::TooMany => 45,
-            Self::Unavailable => 46,
+            Self::NotResumable => 43,
+            Self::TooManyRooms => 44,
+            Self::TooManyRequests => 45,
+            Self::TooMany => 46,
+            Self::Unavailable => 47,
         };
         &TABLE[index]
     }

@@ -260,6 +260,10 @@ config! {
         keepalive_s: u64 = 30;
         /// Milliseconds a write may stand still before the peer counts as a slow reader.
         write_deadline_ms: u64 = 10_000;
+        /// Seconds for which nickname and rooms of a session are kept when its connection is lost, if it has a resume token.
+        resume_s: u64 = 30;
+        /// Sessions without a connection that this node keeps; beyond it the one lost first ends at once.
+        held: usize = 10_000;
         /// Milliseconds a client has to finish its HTTP request.
         handshake_ms: u64 = 10_000;
     }

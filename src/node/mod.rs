@@ -22,7 +22,9 @@ use crate::backend::{Backend, InboundSender, inbound};
 use crate::chat::{CloseReason, NodeId, Refusal};
 use crate::config::{Config, Shutdown};
 use crate::http::{Health, LoginPages};
-use crate::service::{Accounts, Chat, ChatLimits, PasswordSettings, Passwords, ServerNames, dispatch};
+use crate::service::{
+    Accounts, Chat, ChatLimits, PasswordSettings, Passwords, ResumeLimits, Resumed, ServerNames, dispatch,
+};
 use crate::session::{Lifecycle, SessionLimits, Shared};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -71,6 +73,7 @@ impl Node {
             rooms_per_session: config.limits.rooms_per_session,
             users: config.limits.users,
             require_login: config.auth.require_login,
+            resume: ResumeLimits { window: Duration::from_secs(config.session.resume_s), held: config.session.held },
         };
         let passwords = passwords(&config, &entropy, &metrics)?;
         let health = Arc::new(Health::new(backend.broker.clone()));
@@ -137,7 +140,7 @@ impl Node {
             self.serving_admin.cancel();
             self.shared.lifecycle.close().await;
             self.chat.pay_debts().await;
-            if let Err(error) = self.chat.presence().retire().await {
+            if let Err(error) = self.chat.retire().await {
                 tracing::warn!(%error, "the lease is left to run out");
             }
         };
@@ -163,6 +166,9 @@ fn begin_counters(metrics: &Metrics) {
     }
     for outcome in ["renewed", "failed"] {
         metrics.tls_renewals_total.with_label_values(&[outcome]);
+    }
+    for outcome in Resumed::ALL {
+        metrics.resumes_total.with_label_values(&[outcome.label()]);
     }
     for outcome in Outcome::ALL {
         metrics.auth_total.with_label_values(&[outcome.label()]);
@@ -216,6 +222,7 @@ async fn backend(
         history_count: storage.history_count,
         history_age: Duration::from_secs(storage.history_age_s),
         lease: millis(config.cluster.lease_ms),
+        resume: Duration::from_secs(config.session.resume_s),
         deaf: millis(config.cluster.deaf_ms),
         id,
         node: node_name.to_owned(),

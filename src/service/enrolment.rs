@@ -1,7 +1,7 @@
 //! Accounts as members of rooms: they come, go, are put out and hand rooms over.
 
 use super::keeping::done;
-use super::membership::Refused;
+use super::membership::{Refused, Way};
 use super::{Chat, Outcome, Participant, unavailable};
 use crate::backend::{Entered, Resigned};
 use crate::chat::{Actor, EventKind, Nickname, Refusal, Reply, RoomId, RoomView};
@@ -40,7 +40,7 @@ impl Chat {
         if !attends && !self.hears(who, room, self.hub.enter(room, who.member(format))).await {
             return Err(Refusal::Unavailable);
         }
-        let entered = self.enter_with(who, room, password, true).await;
+        let entered = self.enter_with(who, room, password, Way::Account).await;
         match &entered {
             _ if attends => {}
             Ok(Ok(entered)) if !entered.repeated => {

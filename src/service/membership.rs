@@ -3,7 +3,7 @@
 use super::errands::Asking;
 use super::{Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{BackendError, Claimant, Claimed, Denial, Entered, Entry, Ticket};
-use crate::chat::{Nickname, Position, Refusal, Reply, RequestId, RoomId, RoomRef};
+use crate::chat::{Nickname, Position, Refusal, Reply, RequestId, RoomId, RoomRef, SessionId};
 use crate::hub::{Arrival, Departure, PutOut, WireFormat};
 
 /// How often a join is tried whose room changes its password meanwhile.
@@ -16,6 +16,18 @@ pub(super) struct Joining {
     pub password: Option<String>,
     /// Up to here the client knows the room. Then it waits in the hub until it was told what it missed.
     pub since: Option<Position>,
+    /// The session in whose place it comes in.
+    pub former: Option<SessionId>,
+}
+
+/// As what somebody enters a room.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    Session,
+    /// In the place of this session.
+    Heir(SessionId),
+    /// For good, as its account.
+    Account,
 }
 
 impl Chat {
@@ -101,7 +113,7 @@ impl Chat {
         joining: Joining,
         format: WireFormat,
     ) -> Result<Result<Entered, Refused>, Refusal> {
-        let Joining { room, password, since } = joining;
+        let Joining { room, password, since, former } = joining;
         let room = &room;
         self.settle_doubts(who, Some(room)).await?;
         let member = who.member(format);
@@ -110,7 +122,7 @@ impl Chat {
             return Err(Refusal::Unavailable);
         }
         self.roster.note_room(who, room);
-        let entered = self.enter_with(who, room, password, false).await;
+        let entered = self.enter_with(who, room, password, former.map_or(Way::Session, Way::Heir)).await;
         match &entered {
             Ok(Ok(entered)) => self.hub.entered(room, who.id, entered.position, entered.repeated),
             Ok(Err(refused)) => {
@@ -139,22 +151,26 @@ impl Chat {
         hears
     }
 
-    /// Enters with a password where one is asked for: as a session, or for good as its account.
+    /// Enters with a password where one is asked for.
     pub(super) async fn enter_with(
         &self,
         who: &Participant,
         room: &RoomId,
         password: Option<String>,
-        for_good: bool,
+        way: Way,
     ) -> Result<Result<Entered, Refused>, Refusal> {
         let must_exist = !who.conduct.join_creates;
         let (account, request) = (who.account().cloned(), self.numbers.request().await?);
         let mut ticket = Ticket { must_exist, account, proof: None, request };
         for _ in 0..PASSWORD_TRIES {
-            let entered = if for_good {
-                self.backend.members.enrol(room, &who.actor(), &ticket).await
-            } else {
-                self.backend.presence.enter(room, &who.actor(), &Entry::Join(ticket.clone())).await
+            let entry = match way {
+                Way::Session => Some(Entry::Join(ticket.clone())),
+                Way::Heir(of) => Some(Entry::Heir { of, ticket: ticket.clone() }),
+                Way::Account => None,
+            };
+            let entered = match entry {
+                Some(entry) => self.backend.presence.enter(room, &who.actor(), &entry).await,
+                None => self.backend.members.enrol(room, &who.actor(), &ticket).await,
             };
             match (entered.map_err(|error| unavailable("enter", &error))?, &password) {
                 (Err(Denial::Password { hash }), Some(password)) => {

@@ -11,6 +11,7 @@
 //! | `friendship` | befriend, part, decide requests |
 //! | `enrolment`, `attendance` | be a member of rooms for good, and hear them all in one session |
 //! | `correspondence` | be told what was kept for one |
+//! | `resume` | go on in another connection |
 //! | `errands` | what others are told of it |
 //! | `server` | what the server says of itself |
 //! | `upkeep` | end; and what the node does for its sessions when the backend lost sight of them |
@@ -32,6 +33,7 @@ mod passwords;
 mod people;
 mod reading;
 mod replay;
+mod resume;
 mod roster;
 mod secrets;
 mod server;
@@ -54,13 +56,15 @@ use numbers::Numbers;
 pub use participant::Participant;
 pub use passwords::{PasswordSettings, PasswordSettingsError, Passwords};
 use replay::Replay;
+use resume::Held;
+pub use resume::{ResumeLimits, Resumed, Return};
 use roster::Roster;
 pub use server::ServerNames;
 
 use crate::ambient::{Clock, Entropy};
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
-use crate::chat::{Applicant, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId};
+use crate::chat::{Applicant, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId, SessionId};
 use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -79,6 +83,7 @@ pub struct ChatLimits {
     pub users: u64,
     /// Guests may do nothing but log in.
     pub require_login: bool,
+    pub resume: ResumeLimits,
 }
 
 /// One node's chat.
@@ -87,6 +92,7 @@ pub struct Chat {
     hub: Hub,
     sessions: Sessions,
     roster: Roster,
+    held: Held,
     passwords: Passwords,
     numbers: Numbers,
     /// `None` where nobody can log in.
@@ -122,6 +128,10 @@ pub enum Settling {
     Ask(Vec<Nickname>, Asking),
     /// Somebody who asked to be let into a room to be told what was decided.
     Decided { applicant: Applicant, room: RoomId, approved: bool },
+    /// The session that this one goes on in the place of to be ended.
+    Inherited { former: SessionId },
+    /// One after the other.
+    All(Vec<Settling>),
     /// The session is one of an account now; `was_there`: in the place of another one.
     Arrival { was_there: bool },
 }
@@ -156,6 +166,7 @@ impl Chat {
             hub: Hub::new(Arc::new(Subscriptions(backend.broker.clone())), metrics.clone()),
             sessions: Sessions::default(),
             roster: Roster::new(metrics.clone()),
+            held: Held::default(),
             departures: Semaphore::new(CALLS_AT_ONCE),
             numbers: Numbers::new(backend.broker.clone()),
             backend,
@@ -223,6 +234,13 @@ impl Chat {
 
     /// Carries one command out.
     pub async fn carry_out(&self, who: &mut Participant, command: Command, format: WireFormat) -> Outcome {
+        let outcome = self.undertake(who, command, format).await;
+        // Before the answer: what it tells can be gone on with.
+        self.keep_memo(who).await;
+        outcome
+    }
+
+    async fn undertake(&self, who: &mut Participant, command: Command, format: WireFormat) -> Outcome {
         if let Err(refusal) = self.may_ask(who, &command) {
             return Outcome::refused(refusal);
         }
@@ -235,7 +253,7 @@ impl Chat {
             Command::ChangePassword { old, new } => self.change_password(who, old, new).await,
             Command::ChangeProfile { nickname, description } => self.change_profile(who, nickname, description).await,
             Command::Join { room, password, since } => {
-                return self.join(who, Joining { room, password, since }, format).await;
+                return self.join(who, Joining { room, password, since, former: None }, format).await;
             }
             Command::Leave { room } => return self.leave(who, room).await,
             Command::Send { room, text, key } => self.send(who, room, text, key).await,
@@ -298,6 +316,7 @@ impl Chat {
                 credential: Credential::Token(_) | Credential::Password(_) | Credential::PasswordOfAccount(_),
                 ..
             }
+            | Command::Resume { .. }
             | Command::SignUp { .. }
             | Command::Ping
             | Command::Time
@@ -332,6 +351,16 @@ impl Chat {
             }
             Settling::Decided { applicant, room, approved } => {
                 self.tell_decision(applicant, room, approved).await;
+                return;
+            }
+            Settling::Inherited { former } => {
+                self.supersede(former).await;
+                return;
+            }
+            Settling::All(all) => {
+                for settling in all {
+                    Box::pin(self.settle(who, settling)).await;
+                }
                 return;
             }
             Settling::Arrival { was_there } => {

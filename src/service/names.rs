@@ -22,7 +22,8 @@ impl Chat {
             }
             afterwards = outcome.afterwards;
         }
-        Outcome { result: Ok(Reply::Welcome { session: who.id, nickname: who.name.clone() }), afterwards }
+        let resume = self.give_token(who).await;
+        Outcome { result: Ok(Reply::Welcome { session: who.id, nickname: who.name.clone(), resume }), afterwards }
     }
 
     pub(super) async fn login(
@@ -103,17 +104,22 @@ impl Chat {
                 return Outcome::refused(refusal);
             }
         };
-        let was_barred = self.is_barred(who);
-        who.login = Some(Box::new(login));
-        if let (true, Some(format)) = (was_barred, self.sessions.format(who.id)) {
-            self.enter_lobby(who, format).await;
-        }
+        self.bear_login(who, login).await;
         if let Some(older) = from {
             self.supersede(older).await;
         }
         self.take_name(who, nickname.clone(), true).await;
         let afterwards = Some(Settling::Arrival { was_there: from.is_some() });
         Outcome { result: Ok(Reply::LoggedIn { nickname }), afterwards }
+    }
+
+    /// The session is one of this login from now on.
+    pub(super) async fn bear_login(&self, who: &mut Participant, login: Login) {
+        let was_barred = self.is_barred(who);
+        who.login = Some(Box::new(login));
+        if let (true, Some(format)) = (was_barred, self.sessions.format(who.id)) {
+            self.enter_lobby(who, format).await;
+        }
     }
 
     /// Claims an account's name, if its login stands; the session that it was taken from, if there was one.
@@ -132,7 +138,7 @@ impl Chat {
         }
     }
 
-    async fn supersede(&self, older: SessionId) {
+    pub(super) async fn supersede(&self, older: SessionId) {
         match self.backend.post.deliver(older, &Notice::Closing(CloseReason::Superseded)).await {
             Ok(Delivery::Done | Delivery::NoSession) => {}
             // It has lost the name in any case, and finds out when its node restores what its sessions hold.
@@ -142,7 +148,7 @@ impl Chat {
     }
 
     /// The session bears a name from now on, and its former one is free.
-    async fn take_name(&self, who: &mut Participant, nickname: Nickname, claimed: bool) {
+    pub(super) async fn take_name(&self, who: &mut Participant, nickname: Nickname, claimed: bool) {
         let former = who.name.replace(nickname.clone()).filter(|former| who.holds_name && *former != nickname);
         who.holds_name = claimed;
         self.tell_new_name(who).await;

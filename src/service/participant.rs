@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::correspondence::Correspondence;
+use super::resume::{Heirship, Resumable};
 use crate::backend::Holder;
 use crate::chat::{Actor, Conduct, Login, Nickname, Refusal, RoomId, RoomRef, SessionId};
 use crate::hub::{LocalMember, Mailbox, WireFormat};
@@ -32,6 +33,10 @@ pub struct Participant {
     pub(super) owes_attendance: bool,
     /// What its account was told here. Boxed, because most sessions are guests.
     pub(super) correspondence: Option<Box<Correspondence>>,
+    /// Another session can go on in its place: it was given a token for that. Boxed, because most have none.
+    pub(super) resumable: Option<Box<Resumable>>,
+    /// Whether it goes on in another one's place.
+    pub(super) heirship: Heirship,
 }
 
 impl Participant {
@@ -50,6 +55,8 @@ impl Participant {
             peer: peer.to_canonical(),
             owes_attendance: false,
             correspondence: None,
+            resumable: None,
+            heirship: Heirship::None,
         }
     }
 

@@ -17,8 +17,15 @@ pub struct Replay {
     pub recovered: bool,
     /// Up to here it was told.
     told: Position,
-    /// The beginning of what comes after that.
-    read: Vec<Envelope>,
+    /// The beginning of what comes after that, where it was kept.
+    read: Option<Vec<Envelope>>,
+}
+
+impl Replay {
+    /// Keeps nothing of what was read until it is told: others are told before.
+    pub fn put_off(self) -> Self {
+        Self { read: None, ..self }
+    }
 }
 
 impl Chat {
@@ -40,29 +47,31 @@ impl Chat {
         {
             read.missed.truncate(AT_ONCE);
             self.metrics.recoveries_total.with_label_values(&["complete"]).inc();
-            return Replay { room: room.clone(), member, recovered: true, told: since, read: read.missed };
+            return Replay { room: room.clone(), member, recovered: true, told: since, read: Some(read.missed) };
         }
         self.metrics.recoveries_total.with_label_values(&["incomplete"]).inc();
         // Its own join is the first that it hears, where there is one.
         let told = Position { offset: position.offset.saturating_sub(u64::from(!repeated)), ..position };
-        Replay { room: room.clone(), member, recovered: false, told, read: Vec::new() }
+        Replay { room: room.clone(), member, recovered: false, told, read: Some(Vec::new()) }
     }
 
     /// Tells what was missed, at the pace of the reader; then the room is heard live.
     pub(super) async fn tell_missed(&self, who: &Participant, replay: Replay) {
         let Replay { room, member, mut told, mut read, .. } = replay;
         loop {
-            let is_all = read.len() < AT_ONCE;
-            for envelope in read {
-                if !member.mailbox.until_roomy().await {
-                    // The session is ending.
+            if let Some(read) = read.take() {
+                let is_all = read.len() < AT_ONCE;
+                for envelope in read {
+                    if !member.mailbox.until_roomy().await {
+                        // The session is ending.
+                        return;
+                    }
+                    told = envelope.position;
+                    member.tell(&room, &envelope);
+                }
+                if is_all && self.hub.activate(&room, who.id, told) {
                     return;
                 }
-                told = envelope.position;
-                member.tell(&room, &envelope);
-            }
-            if is_all && self.hub.activate(&room, who.id, told) {
-                return;
             }
             let next = match self.backend.broker.catch_up(&room, told).await {
                 Ok(next) => next,
@@ -77,8 +86,9 @@ impl Chat {
                 told = Position { epoch, offset };
                 member.tell_gap(&room, told, false);
             }
-            read = next.missed;
-            read.truncate(AT_ONCE);
+            let mut missed = next.missed;
+            missed.truncate(AT_ONCE);
+            read = Some(missed);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Participant;
-use crate::backend::Claimant;
+use crate::backend::{Claimant, Memo};
 use crate::chat::{Actor, Event, Nickname, RoomId, SessionId};
 use crate::hub::Mailbox;
 use crate::telemetry::Metrics;
@@ -24,6 +24,10 @@ pub enum Debt {
         room: RoomId,
         who: Actor,
     },
+    /// What is kept of a session that could have been gone on with.
+    Forget {
+        session: SessionId,
+    },
     /// A room came or went, and the lobby does not know yet. The backend had answered just before, so there are few.
     Announce(Event),
 }
@@ -35,6 +39,7 @@ pub struct Standing {
     pub account: bool,
     pub reads_inbox: bool,
     pub rooms: Vec<RoomId>,
+    pub memo: Option<Memo>,
     pub mailbox: Arc<Mailbox>,
 }
 
@@ -45,6 +50,8 @@ pub struct Noted {
     pub rooms: BTreeSet<RoomId>,
     /// Rooms whose permission is waited for.
     pub asked: BTreeSet<RoomId>,
+    /// What the backend is to know of it, where another session may go on in its place.
+    pub memo: Option<Memo>,
 }
 
 struct Line {
@@ -90,7 +97,7 @@ impl Roster {
     pub fn hold_name(&self, who: &Participant, nickname: &Nickname, claimant: Claimant) {
         self.change(who, |line| {
             line.held = Some(nickname.clone());
-            line.account = claimant != Claimant::Guest;
+            line.account = claimant.is_account();
         });
     }
 
@@ -123,6 +130,15 @@ impl Roster {
         });
     }
 
+    pub fn note_memo(&self, who: &Participant, memo: Memo) {
+        self.change(who, |line| line.noted.memo = Some(memo));
+    }
+
+    /// The session is reached elsewhere from now on.
+    pub fn move_to(&self, who: &Participant) {
+        self.change(who, |line| line.mailbox = who.mailbox.clone());
+    }
+
     /// What a session noted without knowing that it holds it.
     pub fn doubts(&self, who: &Participant) -> Noted {
         let lines = self.lines.lock();
@@ -132,6 +148,7 @@ impl Roster {
             rooms: line.noted.rooms.iter().filter(|room| !who.rooms.contains(room)).cloned().collect(),
             // These are known.
             asked: BTreeSet::new(),
+            memo: None,
         }
     }
 
@@ -141,6 +158,10 @@ impl Roster {
 
     pub fn holds(&self, session: SessionId, nickname: &Nickname) -> bool {
         self.lines.lock().get(&session).is_some_and(|line| line.noted.names.contains(nickname))
+    }
+
+    pub fn has_memo(&self, session: SessionId) -> bool {
+        self.lines.lock().get(&session).is_some_and(|line| line.noted.memo.is_some())
     }
 
     /// What a session noted; from here on a restore finds nothing of it.
@@ -170,6 +191,7 @@ impl Roster {
             account: line.account,
             reads_inbox: line.reads_inbox,
             rooms: line.noted.rooms.iter().cloned().collect(),
+            memo: line.noted.memo.clone(),
             mailbox: line.mailbox.clone(),
         };
         lines.iter().map(standing).collect()

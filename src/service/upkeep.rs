@@ -23,6 +23,10 @@ impl Chat {
         let _turn = self.departures.acquire().await;
         // Everything ever noted, what a call with an unknown end may have claimed included.
         let noted = self.roster.take(&who);
+        // Before what it has is freed: from here on there is nothing to go on with.
+        if noted.memo.is_some() && self.backend.resumption.forget(who.id).await.is_err() {
+            self.roster.owe(Debt::Forget { session: who.id });
+        }
         for room in noted.rooms.into_iter().chain(noted.asked) {
             if self.give_up_room(&who, &room).await.is_err() {
                 self.roster.owe(Debt::Leave { room, who: who.actor() });
@@ -47,6 +51,18 @@ impl Chat {
         self.roster.strike(&who);
     }
 
+    /// The node goes away, after all its sessions: its lease is given up, or left to the heirs of those that may be gone on
+    /// with.
+    ///
+    /// # Errors
+    /// When the backend does not answer; then the lease runs out by itself.
+    pub async fn retire(&self) -> Result<(), BackendError> {
+        if self.backend.resumption.bequeath().await? {
+            return Ok(());
+        }
+        self.backend.presence.retire().await
+    }
+
     /// Claims again what the node's sessions hold, after the lease was lost. `false` when it must be tried again.
     pub async fn restore(&self) -> bool {
         let standings = stream::iter(self.roster.standings().into_iter().map(Ok));
@@ -57,6 +73,16 @@ impl Chat {
     /// What a session gives up while it is restored is given up again, unless it has claimed it once more meanwhile.
     async fn restore_one(&self, standing: Standing) -> Result<(), BackendError> {
         let (actor, roster, presence) = (&standing.actor, &self.roster, &self.backend.presence);
+        if let Some(memo) = &standing.memo {
+            if !self.backend.resumption.remember(actor.session, memo).await? {
+                // While this node was cut off, its client has gone on elsewhere, with all that it had.
+                standing.mailbox.close(CloseReason::Superseded);
+                return Ok(());
+            }
+            if !roster.has_memo(actor.session) {
+                self.backend.resumption.forget(actor.session).await?;
+            }
+        }
         if let Some(nickname) = &actor.nickname {
             let claimant = if standing.account { Claimant::AccountAgain } else { Claimant::Guest };
             let holder = Holder { session: actor.session, reads_inbox: standing.reads_inbox };
@@ -103,6 +129,7 @@ impl Chat {
             Debt::Release { nickname, session } => {
                 self.backend.presence.release(nickname, *session).await.map(drop)?;
             }
+            Debt::Forget { session } => self.backend.resumption.forget(*session).await?,
             Debt::Leave { room, who } => self.backend.presence.leave(room, who).await.map(drop)?,
             Debt::Announce(announcement) => self.publish_in_lobby(announcement).await?,
         }

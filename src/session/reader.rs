@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Opening, SessionLimits, Shared};
 use crate::chat::{Caused, CloseReason, Command, Fault, Login, Notice, Refusal, Reply, SessionId, TokenBucket};
 use crate::hub::{Call, Mailbox, PutOut, WireFormat};
-use crate::service::{LOOK_EVERY, Participant, Settling};
+use crate::service::{LOOK_EVERY, Participant, Return, Settling};
 use crate::telemetry::Metrics;
 use crate::wire::{
-    Dialect, DialectKind, Frame, FramingError, FramingKind, Inbound, Needs, Request, Tag, close_frame, detect, frame,
-    ping_frame,
+    Dialect, DialectKind, EventForm, Frame, FramingError, FramingKind, Inbound, Needs, Request, Tag, close_frame,
+    detect, frame, ping_frame,
 };
 
 /// Read at once; on the stack, so that an idle connection holds no buffer.
@@ -61,9 +62,18 @@ pub(super) async fn run(
     mailbox.close(reason);
     mailbox.finish(reader.last_words(reason));
     if let Some(speaking) = reader.speaking {
-        shared.chat.depart(speaking.who).await;
+        end(speaking.who, reason, shared).await;
     }
     reason
+}
+
+/// Ends the session; one that waits to be gone on with does so without its connection.
+async fn end(who: Participant, reason: CloseReason, shared: &Shared) {
+    if !who.may_go_on_after(reason) {
+        return shared.chat.depart(who).await;
+    }
+    let (chat, lifecycle) = (shared.chat.clone(), shared.lifecycle.clone());
+    shared.lifecycle.spawn(async move { chat.end(who, reason, lifecycle.closing()).await });
 }
 
 struct Reader<'a> {
@@ -173,6 +183,8 @@ impl Reader<'_> {
                 biased;
                 () = lifecycle.no_more_reading() => return CloseReason::Restart,
                 call = self.mailbox.until_called() => match call {
+                    // The writer found out, perhaps while the end was still to be read.
+                    Call::Close(CloseReason::PeerLost) => return self.read_the_rest(socket),
                     Call::Close(reason) => return reason,
                     Call::PutOut(rooms) => self.heed_put_out(rooms).await,
                     Call::Mail => self.tell_mail().await,
@@ -182,7 +194,8 @@ impl Reader<'_> {
                     next_look = tokio_now() + LOOK_EVERY;
                 }
                 read = read_some(socket, &mut self.inbound) => match read {
-                    Ok(0) | Err(_) => return CloseReason::PeerGone,
+                    Ok(0) => return self.end_of_stream(),
+                    Err(_) => return CloseReason::PeerLost,
                     Ok(count) => {
                         self.shared.metrics.bytes_in_total.inc_by(count as u64);
                         keepalive.heard();
@@ -192,6 +205,30 @@ impl Reader<'_> {
                     Due::Ping(ping) => self.mailbox.reply(ping),
                     Due::Silent => return CloseReason::Silent,
                 },
+            }
+        }
+    }
+
+    /// Nothing more will come. Over WebSocket, an end that nobody announced is none.
+    fn end_of_stream(&self) -> CloseReason {
+        match self.framing {
+            FramingKind::WebSocket => CloseReason::PeerLost,
+            FramingKind::Lines | FramingKind::Lengths => CloseReason::PeerGone,
+        }
+    }
+
+    /// The connection cannot be written to any more; whether the peer had said that it goes.
+    fn read_the_rest(&mut self, socket: &mut (impl AsyncRead + Unpin)) -> CloseReason {
+        loop {
+            while let Ok(Some(frame)) = self.inbound.next_frame() {
+                if frame == Frame::Closed {
+                    return CloseReason::PeerGone;
+                }
+            }
+            match read_some(socket, &mut self.inbound).now_or_never() {
+                Some(Ok(1..)) => {}
+                Some(Ok(0)) => return self.end_of_stream(),
+                Some(Err(_)) | None => return CloseReason::PeerLost,
             }
         }
     }
@@ -287,7 +324,7 @@ impl Reader<'_> {
         }
         let extends = command.as_ref().is_ok_and(Command::extends);
         let format = WireFormat { form, framing: self.framing };
-        let (result, afterwards) = speaking.carry_out(command, needs, format, self.shared).await;
+        let (result, afterwards) = speaking.carry_out(command, needs, format, tag.forms(), self.shared).await;
         if extends && result.is_ok() {
             self.extend().await;
         }
@@ -335,7 +372,7 @@ impl Reader<'_> {
     }
 
     fn last_words(&self, reason: CloseReason) -> Vec<Bytes> {
-        if reason == CloseReason::PeerGone {
+        if matches!(reason, CloseReason::PeerGone | CloseReason::PeerLost) {
             return Vec::new();
         }
         let format = WireFormat { form: self.dialect().form(), framing: self.framing };
@@ -350,6 +387,7 @@ impl Speaking {
         command: Result<Command, Refusal>,
         needs: Needs,
         format: WireFormat,
+        forms: &[EventForm],
         shared: &Shared,
     ) -> (Result<Reply, Refusal>, Option<Settling>) {
         let now_ms = shared.clock.now_ms();
@@ -358,6 +396,16 @@ impl Speaking {
             return (Err(Refusal::TooManyRequests), None);
         }
         match command {
+            Ok(Command::Resume { token, rooms }) => {
+                let back = |((room, since), form): (_, &EventForm)| Return {
+                    room,
+                    since,
+                    format: WireFormat { form: *form, ..format },
+                };
+                let rooms = rooms.into_iter().zip(forms).map(back).collect();
+                let outcome = shared.chat.resume(&mut self.who, &token, rooms).await;
+                (outcome.result, outcome.afterwards)
+            }
             Ok(command) => {
                 let outcome = shared.chat.carry_out(&mut self.who, command, format).await;
                 (outcome.result, outcome.afterwards)

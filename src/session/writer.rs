@@ -54,7 +54,7 @@ async fn write(
     };
     tokio::select! {
         biased;
-        written = &mut writing => written.map_err(|_| CloseReason::PeerGone),
+        written = &mut writing => written.map_err(|_| CloseReason::PeerLost),
         () = limit => Err(CloseReason::SlowReader),
     }
 }

@@ -106,6 +106,8 @@ metrics! {
     write_calls_total: IntCounter "crosstalk_write_calls_total" [] [] "Write calls on client connections; deliveries over this is the batch size.";
     rooms: IntGauge "crosstalk_rooms" [] [] "Rooms with a member on this node.";
     sessions: IntGauge "crosstalk_sessions" [] [] "Sessions on this node that hold a nickname or a room.";
+    held_sessions: IntGauge "crosstalk_held_sessions" [] [] "Sessions whose connection is lost and what they had is kept for the resume window.";
+    resumes_total: IntCounterVec "crosstalk_resumes_total" ["outcome"] [] "Sessions gone on with in another connection: whole, nameless (the nickname is somebody else's by now), refused (no such token, or used) or failed.";
     debts: IntGauge "crosstalk_debts" [] [] "Names and memberships of ended sessions that the broker still has to be told of.";
     broker_up: IntGauge "crosstalk_broker_up" [] [] "1 while the broker answers this node, else 0.";
     broker_errors_total: IntCounter "crosstalk_broker_errors_total" [] [] "Broker calls that failed or took too long.";

@@ -26,7 +26,7 @@ pub fn raw_with_echo(message: &[u8]) -> (Option<&RawValue>, Tag) {
 /// The request to be echoed in an answer.
 pub fn echoed(tag: &Tag) -> &RawValue {
     match tag {
-        Tag::Echo(text) => serde_json::from_str(text).unwrap_or(RawValue::NULL),
+        Tag::Echo(text) | Tag::Rooms { echo: text, .. } => serde_json::from_str(text).unwrap_or(RawValue::NULL),
         Tag::Nothing | Tag::Numbered { .. } => RawValue::NULL,
     }
 }

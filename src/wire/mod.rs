@@ -99,11 +99,26 @@ pub enum Tag {
     Nothing,
     /// JSON text to be echoed in the answer.
     Echo(String),
+    /// The same, and the forms in which the rooms that the request names are written, in their order.
+    Rooms {
+        echo: String,
+        forms: Vec<EventForm>,
+    },
     /// The request's number, and how its answer is to look.
     Numbered {
         number: u32,
         answer: AnswerForm,
     },
+}
+
+impl Tag {
+    /// The forms in which the events of the rooms are wanted that the request names, where it names several.
+    pub fn forms(&self) -> &[EventForm] {
+        match self {
+            Self::Rooms { forms, .. } => forms,
+            _ => &[],
+        }
+    }
 }
 
 /// What must hold of a session before it matters what is wrong with its request.

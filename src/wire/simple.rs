@@ -229,7 +229,7 @@ fn error(code: &str, message: &str, request: &RawValue) -> Vec<u8> {
 /// What the extended mode answers where the source has the event alone.
 fn extended_answer(reply: &Reply, request: &RawValue) -> Option<Vec<u8>> {
     match reply {
-        Reply::Welcome { session, nickname } => {
+        Reply::Welcome { session, nickname, .. } => {
             let identifier = nickname.as_ref().map_or_else(|| session.to_string(), ToString::to_string);
             Some(json(&Welcome { r#type: "welcome", identifier: &identifier }))
         }

@@ -93,6 +93,7 @@ mod members;
 mod numbers;
 mod owner;
 mod post;
+mod resumption;
 mod roles;
 mod rooms;
 mod search;
@@ -107,7 +108,7 @@ use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::redis::{Redis, Settings};
 use crosstalk::backend::{
-    Backend, Claimant, Claimed, Entered, Entry, Heard, Holder, Inbound, Lease, Presence, Publication, Published,
+    Backend, Claimant, Claimed, Entered, Entry, Heard, Holder, Inbound, Lease, Memo, Presence, Publication, Published,
     Publisher, Ticket, decode_live, inbound,
 };
 use crosstalk::chat::{
@@ -183,6 +184,7 @@ fn settings(server: &Server) -> Settings {
         history_count: KEPT,
         history_age: Duration::from_secs(3_600),
         lease: DEADLINE,
+        resume: DEADLINE,
         deaf: DEADLINE,
         id: NodeId::from_random(Entropy::system().bits()),
         node: "test".into(),

@@ -15,7 +15,7 @@ use crosstalk::service::{Chat, ChatLimits, Participant, PasswordSettings, Passwo
 use crosstalk::telemetry::{Metrics, Tracer};
 use crosstalk::wire::{EventForm, FramingKind};
 
-use crate::support::PEER;
+use crate::support::{PEER, RESUME};
 
 /// A presence store that does what it is asked and, when told to, loses its answers.
 struct Forgetful {
@@ -95,7 +95,8 @@ fn bench() -> Bench {
         loses_answers: AtomicBool::new(false),
         loses_leaves: AtomicBool::new(false),
     });
-    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, users: 100, require_login: false };
+    let limits =
+        ChatLimits { text_bytes: 100, rooms_per_session: 10, users: 100, require_login: false, resume: RESUME };
     let settings = PasswordSettings { memory_kib: 8, iterations: 1, lanes: 1, at_once: 1, queue: 1 };
     let entropy = Entropy::seeded(1);
     let passwords = Passwords::new(settings, entropy.clone(), metrics.clone()).unwrap();

@@ -22,7 +22,7 @@ use crosstalk::wire::{EventForm, FramingKind};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{DEADLINE, PEER};
+use crate::support::{DEADLINE, PEER, RESUME};
 
 /// A broker that, when told to, does not take what is for the lobby.
 struct Hoarse {
@@ -95,7 +95,7 @@ fn bench(require_login: bool) -> Bench {
     let inner = Arc::new(Embedded::open(None, retention, heard.clone(), clock.clone(), entropy.clone()).unwrap());
     let broker = Arc::new(Hoarse { inner: inner.clone(), hoarse: AtomicBool::new(false) });
     let backend = Backend { broker: broker.clone(), ..Backend::of(inner) };
-    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, users: 100, require_login };
+    let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, users: 100, require_login, resume: RESUME };
     let settings = PasswordSettings { memory_kib: 8, iterations: 1, lanes: 1, at_once: 1, queue: 1 };
     let passwords = Passwords::new(settings, entropy.clone(), metrics.clone()).unwrap();
     let token_settings = TokenSettings {
@@ -362,7 +362,7 @@ async fn where_a_login_is_required_guests_can_do_nothing_else() {
         assert_eq!(bench.ask(&mut guest, command).await, Err(Refusal::LoginRequired), "{told}");
     }
     let greeted = bench.ask(&mut guest, Command::Hello { token: None }).await;
-    assert_eq!(greeted, Ok(Reply::Welcome { session: SessionId::from_u128(1), nickname: None }));
+    assert_eq!(greeted, Ok(Reply::Welcome { session: SessionId::from_u128(1), nickname: None, resume: None }));
     assert_eq!(bench.ask(&mut guest, named(Credential::Token("rubbish".into()))).await, Err(Refusal::TokenInvalid));
     let token = |account: &str| bench.tokens.issue(&bench.tokens.begin(nickname(account))).unwrap().0;
     assert_eq!(

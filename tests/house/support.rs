@@ -15,3 +15,7 @@ pub const POLL: Duration = Duration::from_millis(20);
 
 /// Where every session of a test comes from.
 pub const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+/// How sessions are kept that have lost their connections.
+pub const RESUME: crosstalk::service::ResumeLimits =
+    crosstalk::service::ResumeLimits { window: Duration::from_secs(30), held: 10 };

@@ -21,6 +21,7 @@ mod node_death;
 mod parity;
 mod private;
 mod process;
+mod resume;
 mod rooms;
 mod rubbish;
 mod scrp_broker_away;

@@ -101,6 +101,13 @@ impl Kept {
         self.admitted.remove(&key) | self.applicants.remove(&key).is_some()
     }
 
+    /// What a guest was permitted is another session's from now on.
+    pub fn pass_on(&mut self, from: SessionId, to: SessionId) {
+        if self.admitted.remove(&PersonKey::Guest(from)) {
+            self.admitted.insert(PersonKey::Guest(to));
+        }
+    }
+
     pub fn knows_guest(&self, session: SessionId) -> bool {
         let key = PersonKey::Guest(session);
         self.admitted.contains(&key) || self.applicants.contains_key(&key)

@@ -13,6 +13,7 @@ mod kept;
 mod members;
 mod post;
 mod presence;
+mod resumption;
 mod room;
 mod rooms;
 mod search;

@@ -28,7 +28,7 @@ impl State {
         work: &mut Work,
     ) -> Result<Claimed, BackendError> {
         match (claimant, self.accounts.owner_of(&nickname)) {
-            (Claimant::Guest, Some(_)) => return Ok(Claimed::Reserved),
+            (Claimant::Guest | Claimant::Heir { account: false, .. }, Some(_)) => return Ok(Claimed::Reserved),
             (Claimant::Account, None) => {
                 self.register(Identity::of_token(&nickname), nickname.clone(), false, work)?;
             }
@@ -36,7 +36,12 @@ impl State {
         }
         let before = self.nicknames.get(&nickname).copied();
         let other = before.map(|holder| holder.session).filter(|holder| *holder != claiming.session);
-        if other.is_some() && claimant != Claimant::Account {
+        let may_take = |other: SessionId| match claimant {
+            Claimant::Account => true,
+            Claimant::Heir { of, .. } => other == of,
+            Claimant::Guest | Claimant::AccountAgain => false,
+        };
+        if !other.is_none_or(may_take) {
             return Ok(Claimed::InUse);
         }
         self.nicknames.insert(nickname.clone(), claiming);
@@ -73,8 +78,12 @@ impl State {
         work: &mut Work,
     ) -> Result<Result<Entered, Denial>, BackendError> {
         let account = match entry {
-            Entry::Join(ticket) => ticket.account.as_ref(),
+            Entry::Join(ticket) | Entry::Heir { ticket, .. } => ticket.account.as_ref(),
             Entry::Restore { account, .. } => account.as_ref(),
+        };
+        let inherits = match entry {
+            Entry::Heir { of, .. } => self.pass_on(id, *of, who.session, work)?,
+            _ => false,
         };
         let room = self.rooms.get(id);
         // Its account is in already, so it is one more way to it, and nobody to be counted.
@@ -82,15 +91,16 @@ impl State {
         let is_in =
             |room: &Room| room.members.contains_key(&who.session) || (visits && room.visitors.contains(&who.session));
         let repeated = room.is_some_and(is_in);
-        if let Entry::Join(ticket) = entry
+        if let Entry::Join(ticket) | Entry::Heir { ticket, .. } = entry
             && !repeated
+            && !inherits
             && !visits
             && let Err(denial) = self.admit(id, &who, ticket, Wish::Visit, work)?
         {
             return Ok(Err(denial));
         }
         // Nothing is ever lost in this process, so a restored member is one that was there all the time.
-        let silent = repeated || matches!(entry, Entry::Restore { .. });
+        let silent = repeated || inherits || matches!(entry, Entry::Restore { .. });
         let kind = if visits { EventKind::Came } else { EventKind::Joined };
         let position = match self.rooms.get(id) {
             Some(room) if silent => room.position(),
@@ -103,6 +113,17 @@ impl State {
         }
         let members = self.rooms.get(id).map_or(0, |room| room.count());
         Ok(Ok(Entered { position, members, repeated: silent }))
+    }
+
+    /// Takes a session out whose place in the room another one takes, with what it was permitted there; whether it was in.
+    fn pass_on(&mut self, id: &RoomId, from: SessionId, to: SessionId, work: &mut Work) -> Result<bool, BackendError> {
+        let (was_in, visited) = (self.let_out(id, from, work), self.end_visit(id, from, work));
+        let kept = self.rooms.get(id).and_then(|room| room.kept.clone());
+        if let Some(mut kept) = kept.filter(|kept| was_in && kept.knows_guest(from)) {
+            Arc::make_mut(&mut kept).pass_on(from, to);
+            self.keep_if_changed(id, kept, work)?;
+        }
+        Ok(was_in || visited)
     }
 
     fn let_in(&mut self, id: &RoomId, who: Actor, work: &mut Work) {

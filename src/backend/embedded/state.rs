@@ -14,8 +14,8 @@ use super::store::{Batch, RoomRow, Store};
 use super::stream::Keys;
 use super::{Job, Retention};
 use crate::ambient::{Clock, Entropy};
-use crate::backend::NodeCount;
-use crate::chat::{Epoch, Nickname, RoomId};
+use crate::backend::{Memo, NodeCount};
+use crate::chat::{Epoch, Nickname, RoomId, SessionId};
 
 /// Microseconds between two looks for what outlived its retention.
 const TIDY_EVERY_US: i64 = 60_000_000;
@@ -29,6 +29,8 @@ pub struct State {
     pub clock: Clock,
     pub entropy: Entropy,
     pub nicknames: HashMap<Nickname, Holder>,
+    /// Sessions that may be gone on with.
+    pub memos: HashMap<SessionId, Memo>,
     pub accounts: Accounts,
     pub rooms: HashMap<RoomId, Room>,
     /// Rooms that were created, in the order of their ids.
@@ -102,6 +104,7 @@ impl State {
             accounts,
             rooms,
             nicknames: HashMap::new(),
+            memos: HashMap::new(),
             kept: BTreeSet::new(),
             empty: BTreeSet::new(),
             keys,

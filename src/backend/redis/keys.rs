@@ -2,7 +2,7 @@
 //!
 //! The part in braces is the hash tag: all keys that one script touches share it, so that they live in one cluster slot.
 
-use crate::chat::{Identity, Nickname, NodeId, RoomId};
+use crate::chat::{Identity, Nickname, NodeId, RoomId, SessionId};
 
 /// Nicknames are spread over this many sets, so that no single key is hot.
 const NICKNAME_SETS: u32 = 256;
@@ -182,6 +182,11 @@ impl Keys {
     /// Channel on which a node hears its own heartbeats.
     pub fn heartbeat_channel(&self, node: NodeId) -> String {
         format!("{}hb:{{{node}}}", self.prefix)
+    }
+
+    /// Hash: what is kept of a session that has a resume token.
+    pub fn session(&self, session: SessionId) -> String {
+        format!("{}session:{{{session}}}", self.prefix)
     }
 
     /// Set of the leases that were taken and not yet given up or swept.

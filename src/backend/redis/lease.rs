@@ -42,16 +42,27 @@ impl std::ops::Deref for HeldLease {
 /// One thing held under a lease, as the claims set has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    Nickname { session: SessionId, nickname: Nickname },
-    Membership { session: SessionId, room: RoomId },
+    Nickname {
+        session: SessionId,
+        nickname: Nickname,
+    },
+    Membership {
+        session: SessionId,
+        room: RoomId,
+    },
+    /// What is kept of a session that may be gone on with.
+    Memo {
+        session: SessionId,
+    },
 }
 
 impl Claim {
-    /// `n <session> <nickname>` or `m <session> <room>`; the name comes last because it may contain blanks.
+    /// `n <session> <nickname>`, `m <session> <room>` or `s <session> `; the name comes last because it may contain blanks.
     pub fn encode(&self) -> String {
         match self {
             Self::Nickname { session, nickname } => format!("n {:032x} {nickname}", session.as_u128()),
             Self::Membership { session, room } => format!("m {:032x} {room}", session.as_u128()),
+            Self::Memo { session } => format!("s {:032x} ", session.as_u128()),
         }
     }
 
@@ -62,6 +73,7 @@ impl Claim {
         match kind {
             "n" => Some(Self::Nickname { session, nickname: Nickname::parse(name).ok()? }),
             "m" => Some(Self::Membership { session, room: RoomId::parse(name).ok()? }),
+            "s" => Some(Self::Memo { session }),
             _ => None,
         }
     }
@@ -126,16 +138,26 @@ impl Redis {
         kept_for_ms.min(self.link.up_for_ms())
     }
 
-    pub(super) async fn retire_lease(&self) -> Result<(), BackendError> {
+    /// Gives the lease up. What is left under it is free for a survivor's sweep at once, or, where heirs are to come, when
+    /// this much time has passed without one.
+    pub(super) async fn give_lease_up(&self, for_heirs: Option<Duration>) -> Result<(), BackendError> {
         let lease = std::mem::take(&mut *self.lease.write());
         self.lease_sure_until_ms.store(0, Ordering::Release);
         let mut connection = self.link.connection()?;
         let left: u64 =
             self.timed(redis::cmd("SCARD").arg(self.keys.lease_claims(&lease)).query_async(&mut connection)).await?;
         let mut give_up = redis::pipe();
-        give_up.del(self.keys.lease(&lease)).ignore().del(self.keys.lease_count(&lease)).ignore();
+        match for_heirs.filter(|_| left > 0) {
+            Some(window) => {
+                give_up.cmd("PEXPIRE").arg(self.keys.lease(&lease)).arg(window.as_millis() as u64).ignore();
+            }
+            None => {
+                give_up.del(self.keys.lease(&lease)).ignore();
+            }
+        }
+        give_up.del(self.keys.lease_count(&lease)).ignore();
         if left == 0 {
-            // Otherwise it stays listed, and a survivor releases what is left at once.
+            // Otherwise it stays listed, for the sweep.
             give_up.srem(self.keys.nodes(), &*lease).ignore();
         }
         self.timed(give_up.exec_async(&mut connection)).await
@@ -256,6 +278,11 @@ impl Redis {
                 let actor = Actor { session: *session, nickname: name };
                 swept.memberships += u64::from(self.end_membership(room, &actor, lease, connection).await?.is_some());
             }
+            Claim::Memo { session } => {
+                let mut call = self.scripts.abandon.prepare_invoke();
+                call.key(self.keys.session(*session)).arg(lease).arg(self.settings.resume.as_millis() as u64);
+                self.timed(call.invoke_async::<()>(connection)).await?;
+            }
         }
         Ok(swept)
     }
@@ -346,6 +373,7 @@ mod tests {
             let claims = [
                 Claim::Nickname { session, nickname: Nickname::parse(name).unwrap() },
                 Claim::Membership { session, room: RoomId::parse(name).unwrap() },
+                Claim::Memo { session },
             ];
             for claim in claims {
                 assert_eq!(Claim::decode(&claim.encode()), Some(claim));

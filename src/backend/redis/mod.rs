@@ -20,6 +20,7 @@ mod link;
 mod members;
 mod post;
 mod presence;
+mod resumption;
 mod rooms;
 mod scripts;
 mod search;
@@ -65,6 +66,8 @@ pub struct Settings {
     /// How long a room's events outlive its last member, and the age at which they are no longer shown.
     pub history_age: Duration,
     pub lease: Duration,
+    /// For how long what a session held is kept for its heir once its node is gone.
+    pub resume: Duration,
     /// Silence on the subscription connection after which it is built again.
     pub deaf: Duration,
     /// The node, by which its sessions are found.

@@ -73,7 +73,9 @@ impl Presence for Redis {
                 Ok(entered) => entered,
                 // It waits for permission until it leaves, or is swept; so that stays noted.
                 Err(denial @ Denial::Permission { .. }) => {
-                    if let Entry::Join(Ticket { account: Some(account), .. }) = entry {
+                    if let Entry::Join(Ticket { account: Some(account), .. })
+                    | Entry::Heir { ticket: Ticket { account: Some(account), .. }, .. } = entry
+                    {
                         self.tie(account, room, &mut connection).await?;
                     }
                     return Ok(Err(denial));
@@ -115,12 +117,12 @@ impl Presence for Redis {
     }
 
     async fn retire(&self) -> Result<(), BackendError> {
-        self.retire_lease().await
+        self.give_lease_up(None).await
     }
 }
 
 impl Redis {
-    fn is_current(&self, lease: &HeldLease) -> bool {
+    pub(super) fn is_current(&self, lease: &HeldLease) -> bool {
         **self.lease.read() == **lease
     }
 
@@ -156,15 +158,17 @@ impl Redis {
         lease: &HeldLease,
         connection: &mut MultiplexedConnection,
     ) -> Result<Claimed, BackendError> {
-        let claimant = match claimant {
-            Claimant::Guest => "guest",
-            Claimant::Account => "account",
-            Claimant::AccountAgain => "again",
+        let (claimant, heir_of) = match claimant {
+            Claimant::Guest => ("guest", None),
+            Claimant::Account => ("account", None),
+            Claimant::AccountAgain => ("again", None),
+            Claimant::Heir { of, account } => (if account { "again" } else { "guest" }, Some(of)),
         };
         let mut call = self.scripts.claim.prepare_invoke();
         call.key(self.keys.nickname(nickname)).key(self.keys.user(nickname));
         call.arg(holder.session.to_string()).arg(&**lease).arg(claimant).arg(Identity::of_token(nickname).to_string());
         call.arg(u8::from(holder.reads_inbox)).arg(lease.ends_ms);
+        call.arg(heir_of.map_or_else(String::new, |of| of.to_string()));
         let (claimed, from): (i64, Option<String>) = self.timed(call.invoke_async(connection)).await?;
         Ok(match claimed {
             1 => Claimed::Done { from: from.as_deref().and_then(SessionId::parse) },
@@ -188,12 +192,16 @@ impl Redis {
         call.arg(member_key(who.session)).arg(format!("{} {nickname}", &**lease));
         let came = encode_event(&Event::new(who.clone(), EventKind::Came));
         match entry {
-            Entry::Join(ticket) => {
+            Entry::Join(ticket) | Entry::Heir { ticket, .. } => {
                 let key = ticket.account.clone().map_or(PersonKey::Guest(who.session), PersonKey::Account);
-                call.arg("join").arg("").arg(ticket.account.as_ref().map_or("", Nickname::as_str)).arg(came);
+                let how = if matches!(entry, Entry::Join(_)) { "join" } else { "heir" };
+                call.arg(how).arg("").arg(ticket.account.as_ref().map_or("", Nickname::as_str)).arg(came);
                 call.arg(lease.ends_ms);
                 call.arg(u8::from(ticket.must_exist)).arg(ticket.proof.as_deref().unwrap_or_default());
                 call.arg(person_key(&key)).arg(who.identifier()).arg(APPLICANTS_MAX).arg(ticket.request.0);
+                if let Entry::Heir { of, .. } = entry {
+                    call.arg(member_key(*of));
+                }
             }
             Entry::Restore { known, account } => {
                 call.arg("restore").arg(known.map_or_else(String::new, |epoch| epoch.value().to_string()));

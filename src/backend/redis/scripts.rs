@@ -45,6 +45,9 @@ scripts! {
     claim after "fence";
     release [frees];
     renew [frees];
+    remember after "fence";
+    take_over [frees];
+    abandon [frees];
     create after "members";
     destroy [frees] after "append" "demolish";
     change after "append" "runs";

@@ -1,10 +1,14 @@
 //! Answers: the request's echo and, in the extended mode, what came of it.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::events::Spot;
-use crate::chat::{Envelope, EventKind, Member, Position, Reply, Role, RoomSummary};
+use super::errors::error_text;
+use super::events::{RoomIdForm, Spot};
+use crate::chat::{Envelope, EventKind, Member, Position, Reply, ResumedRoom, Returned, Role, RoomSummary};
+use crate::wire::EventForm;
 use crate::wire::json::json;
 use crate::wire::times;
 
@@ -31,6 +35,10 @@ enum Body<'a> {
         session: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         nickname: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resume: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rooms: Option<Vec<ReturnedBody<'a>>>,
     },
     Joined {
         position: PositionBody,
@@ -56,6 +64,20 @@ enum Body<'a> {
         more: bool,
     },
     Nothing {},
+}
+
+/// One room of a session that goes on.
+#[derive(Serialize)]
+struct ReturnedBody<'a> {
+    room_id: RoomIdForm<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<PositionBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Cow<'static, str>>,
 }
 
 #[derive(Serialize)]
@@ -95,17 +117,26 @@ pub fn error(request: &RawValue, message: &str) -> Vec<u8> {
     json(&Answer { action: "ERROR", request, message })
 }
 
-/// What succeeded, with what there is to say of it.
-pub fn extended(request: &RawValue, reply: &Reply) -> Vec<u8> {
+/// What succeeded, with what there is to say of it. `forms`: those of the rooms that the request names.
+pub fn extended(request: &RawValue, forms: &[EventForm], reply: &Reply) -> Vec<u8> {
     let answer = Answer { action: "RESPONSE", request, message: "OK" };
-    json(&Extended { answer, body: body(reply) })
+    json(&Extended { answer, body: body(forms, reply) })
 }
 
-fn body(reply: &Reply) -> Body<'_> {
+fn body<'a>(forms: &[EventForm], reply: &'a Reply) -> Body<'a> {
     match reply {
-        Reply::Welcome { session, nickname } => {
-            Body::Welcome { session: session.to_string(), nickname: nickname.as_ref().map(|name| name.as_str()) }
-        }
+        Reply::Welcome { session, nickname, resume } => Body::Welcome {
+            session: session.to_string(),
+            nickname: nickname.as_ref().map(|name| name.as_str()),
+            resume: resume.as_deref(),
+            rooms: None,
+        },
+        Reply::Resumed { session, nickname, resume, rooms } => Body::Welcome {
+            session: session.to_string(),
+            nickname: nickname.as_ref().map(|name| name.as_str()),
+            resume: Some(resume),
+            rooms: Some(forms.iter().zip(rooms).map(|(form, room)| returned(*form, room)).collect()),
+        },
         Reply::Joined { position, members, recovered, .. } => {
             Body::Joined { position: PositionBody::of(*position), members: *members, recovered: *recovered }
         }
@@ -122,6 +153,20 @@ fn body(reply: &Reply) -> Body<'_> {
         }
         // There is nothing more to say, or no request of this dialect asks for it.
         _ => Body::Nothing {},
+    }
+}
+
+fn returned(form: EventForm, resumed: &ResumedRoom) -> ReturnedBody<'_> {
+    let room_id = RoomIdForm(form, resumed.room.as_str());
+    let nothing = ReturnedBody { room_id, position: None, members: None, recovered: None, error: None };
+    match &resumed.outcome {
+        Ok(Returned { position, members, recovered }) => ReturnedBody {
+            position: Some(PositionBody::of(*position)),
+            members: Some(*members),
+            recovered: *recovered,
+            ..nothing
+        },
+        Err(refusal) => ReturnedBody { error: Some(error_text(refusal)), ..nothing },
     }
 }
 

@@ -26,6 +26,7 @@ pub fn error_text(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::RoomExists => "Room already exists",
         Refusal::UserNotFound | Refusal::NoSuchApplicant => "User not found",
         Refusal::TokenInvalid => "Parameter 'token' is invalid",
+        Refusal::NotResumable => "Session cannot be resumed",
         Refusal::Forbidden => "Forbidden",
         Refusal::PasswordRequired => "Room password required",
         Refusal::PasswordWrong => "Wrong room password",

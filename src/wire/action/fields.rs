@@ -36,7 +36,7 @@ macro_rules! fields {
     };
 }
 
-fields!(action, nickname, room_id, text, password, token, ext, since, key, to, before, after, from, limit, skip);
+fields!(action, nickname, room_id, text, password, token, ext, since, key, to, before, after, from, limit, skip, rooms);
 
 /// Reads an object's fields.
 ///
@@ -125,6 +125,30 @@ pub fn position(field: Option<&RawValue>, name: &'static str) -> Result<Option<P
     let Some(raw) = present(field) else { return Ok(None) };
     let body: PositionBody = serde_json::from_str(raw.get()).map_err(|_| Refusal::ParameterInvalid(name))?;
     Ok(Some(Position { epoch: Epoch::new(body.epoch), offset: body.offset }))
+}
+
+/// A room that a client comes back to, as it writes it.
+#[derive(serde::Deserialize)]
+struct KnownBody<'a> {
+    #[serde(borrow, default)]
+    room_id: Option<&'a RawValue>,
+    epoch: Option<u64>,
+    offset: Option<u64>,
+}
+
+/// Rooms with the positions up to which the client knows them, and the forms in which their ids were written.
+pub fn known_rooms(field: Option<&RawValue>) -> Result<Vec<(RoomId, EventForm, Option<Position>)>, Refusal> {
+    let Some(raw) = present(field) else { return Ok(Vec::new()) };
+    let bodies: Vec<KnownBody<'_>> = serde_json::from_str(raw.get()).map_err(|_| Refusal::ParameterInvalid("rooms"))?;
+    let known = |body: KnownBody<'_>| {
+        let (room, form) = room(body.room_id, true)?;
+        match (body.epoch, body.offset) {
+            (Some(epoch), Some(offset)) => Ok((room, form, Some(Position { epoch: Epoch::new(epoch), offset }))),
+            (None, None) => Ok((room, form, None)),
+            _ => Err(Refusal::ParameterInvalid("rooms")),
+        }
+    };
+    bodies.into_iter().map(known).collect()
 }
 
 /// What names a message among all of its author's.

@@ -19,7 +19,7 @@ pub struct Action {
 }
 
 const PLAIN: Rules = Rules {
-    conduct: Conduct { join_creates: true, ..Conduct::PLAIN },
+    conduct: Conduct { join_creates: true, resumes: true, ..Conduct::PLAIN },
     message_bytes_max: None,
     long_message_closes: false,
     line_end: b"\n",
@@ -42,11 +42,17 @@ impl Dialect for Action {
 
     fn decode(&self, message: &[u8]) -> Request {
         let (raw, tag) = raw_with_echo(message);
-        let read = match raw.and_then(|raw| fields::read(raw).ok()) {
-            Some(fields) => requests::command(&fields, self.extended),
-            None => Err(Refusal::NotAnObject),
+        let Some(fields) = raw.and_then(|raw| fields::read(raw).ok()) else {
+            return Request { tag, command: Err(Refusal::NotAnObject), form: self.form(), needs: Needs::Nothing };
         };
-        let (command, form) = match read {
+        if self.extended && requests::is_resume(&fields) {
+            let (tag, command) = match (requests::resume(&fields), tag) {
+                (Ok((command, forms)), Tag::Echo(echo)) => (Tag::Rooms { echo, forms }, Ok(command)),
+                (read, tag) => (tag, read.map(|(command, _)| command)),
+            };
+            return Request { tag, command, form: self.form(), needs: Needs::Nothing };
+        }
+        let (command, form) = match requests::command(&fields, self.extended) {
             Ok((command, form)) => (Ok(command), form),
             Err(refusal) => (Err(refusal), self.form()),
         };
@@ -56,7 +62,7 @@ impl Dialect for Action {
     fn answer<'a>(&self, tag: &'a Tag, outcome: &'a Result<Reply, Refusal>, _: Option<&'a Nickname>) -> Messages<'a> {
         let request = echoed(tag);
         let answer = match outcome {
-            Ok(reply) if self.extended => answers::extended(request, reply),
+            Ok(reply) if self.extended => answers::extended(request, tag.forms(), reply),
             Ok(_) => answers::done(request),
             Err(refusal) => answers::error(request, &errors::error_text(refusal)),
         };

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::fields::{Fields, instant, key, nickname, number, optional, position, room, text};
+use super::fields::{Fields, instant, key, known_rooms, nickname, number, optional, position, room, text};
 use crate::chat::{Addressee, Command, Credential, MessageId, Page, Place, Refusal, RoomId, RoomRef, Span, TimeRange};
 use crate::wire::EventForm;
 use crate::wire::json::{present, string};
@@ -36,6 +36,20 @@ pub fn command(fields: &Fields<'_>, extended: bool) -> Read {
         action if extended => plain(extended_command(action, fields)),
         _ => Err(Refusal::ActionUnknown),
     }
+}
+
+/// Whether it is the one request that names several rooms.
+pub fn is_resume(fields: &Fields<'_>) -> bool {
+    present(fields.action).and_then(string).as_deref() == Some("RESUME")
+}
+
+/// The command, and the forms in which events of the rooms that it names are wanted, in their order.
+pub fn resume(fields: &Fields<'_>) -> Result<(Command, Vec<EventForm>), Refusal> {
+    let token = optional(fields.token, "token")?.ok_or(Refusal::ParameterMissing("token"))?;
+    let known = known_rooms(fields.rooms)?;
+    let forms = known.iter().map(|(_, form, _)| *form).collect();
+    let rooms = known.into_iter().map(|(room, _, position)| (room, position)).collect();
+    Ok((Command::Resume { token, rooms }, forms))
 }
 
 fn extended_command(action: &str, fields: &Fields<'_>) -> Result<Command, Refusal> {

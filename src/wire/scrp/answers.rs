@@ -236,9 +236,11 @@ fn body(form: AnswerForm, reply: &Reply) -> Body<'_> {
         | Reply::Destroyed { .. }
         | Reply::Done => Body::Nothing {},
         // This dialect has no request for these.
-        Reply::Welcome { .. } | Reply::History { .. } | Reply::Page { .. } | Reply::Applicants { .. } => {
-            Body::Nothing {}
-        }
+        Reply::Welcome { .. }
+        | Reply::Resumed { .. }
+        | Reply::History { .. }
+        | Reply::Page { .. }
+        | Reply::Applicants { .. } => Body::Nothing {},
     }
 }
 

@@ -21,7 +21,7 @@ pub fn number(refusal: &Refusal) -> u32 {
         | Refusal::DateInvalid(_) => BAD_REQUEST,
         // What it was a request for was never read.
         Refusal::FrameTooLong => BAD_REQUEST,
-        Refusal::LoginRequired => 250,
+        Refusal::LoginRequired | Refusal::NotResumable => 250,
         Refusal::AlreadyLoggedIn(_) => 251,
         Refusal::UserIdInvalid | Refusal::NicknameInvalid => 300,
         Refusal::RoomIdInvalid | Refusal::RoomNameInvalid(_) => 301,

@@ -77,7 +77,7 @@ impl Dialect for Scrp {
         // Only what could not be read at all has no number.
         let (number, form) = match tag {
             Tag::Numbered { number, answer } => (*number, *answer),
-            Tag::Nothing | Tag::Echo(_) => (0, AnswerForm::Plain),
+            Tag::Nothing | Tag::Echo(_) | Tag::Rooms { .. } => (0, AnswerForm::Plain),
         };
         let answer = match outcome {
             Ok(reply) => answers::success(number, form, reply),

@@ -204,6 +204,7 @@ async fn a_server_that_cannot_be_used_is_refused_with_the_setting() {
             history_count: 1,
             history_age: DEADLINE,
             lease: DEADLINE,
+            resume: DEADLINE,
             deaf: DEADLINE,
             node: "test".into(),
         };

@@ -206,7 +206,7 @@ fn expanded(line: &str, tag: &str) -> Result<String, String> {
     Ok(result + &rest)
 }
 
-/// What the placeholders `$id:NAME` and `$n:NAME` stand for, once a frame has shown it.
+/// What the placeholders `$id:NAME`, `$n:NAME` and `$token:NAME` stand for, once a frame has shown it.
 #[derive(Debug, Clone, Default)]
 pub struct Known(BTreeMap<String, String>);
 
@@ -289,6 +289,11 @@ impl Known {
             let Some(tail) = is_shape(UUID, rest) else { return false };
             return self.is_known(format!("{ID}{name}"), &rest[..UUID.len()]) && self.reads(after, tail);
         }
+        if let Some(after) = after.strip_prefix("token:") {
+            let (name, after) = split_name(after);
+            let Some(tail) = is_shape(TOKEN, rest) else { return false };
+            return self.is_known(format!("{TOKEN_OF}{name}"), &rest[..TOKEN.len()]) && self.reads(after, tail);
+        }
         if let Some(after) = after.strip_prefix("n:") {
             let (name, after) = split_name(after);
             let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
@@ -300,12 +305,15 @@ impl Known {
 
 const ID: &str = "$id:";
 const NUMBER: &str = "$n:";
+const TOKEN_OF: &str = "$token:";
 /// The shape of pychat's `utctimestamp`; 0 stands for any digit.
 const TIME: &str = "0000-00-00 00:00:00.000000";
 /// The shape of a time in the extended modes.
 const INSTANT: &str = "0000-00-00T00:00:00.000Z";
 /// The shape of a session's identifier; x stands for any hexadecimal digit.
 const UUID: &str = "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx";
+/// The shape of a resume token.
+const TOKEN: &str = "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 /// What follows a text of this shape at the beginning.
 fn is_shape<'a>(shape: &str, text: &'a str) -> Option<&'a str> {
@@ -320,7 +328,7 @@ fn is_shape<'a>(shape: &str, text: &'a str) -> Option<&'a str> {
 
 /// The first placeholder that is filled where it is sent, with what stands before and after its mark.
 fn next_mark(text: &str) -> Option<(&str, &'static str, &str)> {
-    let marks = [ID, NUMBER].into_iter().filter_map(|mark| Some((text.find(mark)?, mark)));
+    let marks = [ID, NUMBER, TOKEN_OF].into_iter().filter_map(|mark| Some((text.find(mark)?, mark)));
     let (at, mark) = marks.min()?;
     Some((&text[..at], mark, &text[at + mark.len()..]))
 }

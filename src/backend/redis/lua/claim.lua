@@ -1,7 +1,7 @@
 -- Claims a nickname for a session.
 -- KEYS: 1 nickname hash, 2 user hash. ARGV: 1 session, 2 lease, 3 'guest' | 'account' | 'again',
 --       4 identity under which an account is made that is not known yet, 5 '1' if the session reads its account's inbox,
---       6 when the lease ends, in ms.
+--       6 when the lease ends, in ms, 7 session whose heir it is, from which it may take the name, or ''.
 -- Returns {1, session it was taken over from, or ''}, {0, ''} when another session holds it, {-1, ''} when it is an account's,
 -- {-2, ''} when the lease has ended.
 if fenced(ARGV[6]) then
@@ -15,7 +15,7 @@ local holder = redis.call('HGET', KEYS[1], 'session') or ''
 if holder == ARGV[1] then
   holder = ''
 end
-if holder ~= '' and ARGV[3] ~= 'account' then
+if holder ~= '' and holder ~= ARGV[7] and ARGV[3] ~= 'account' then
   return {0, ''}
 end
 if ARGV[3] == 'account' and not account then

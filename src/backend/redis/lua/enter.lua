@@ -2,18 +2,28 @@
 -- good is only noted as being there, and its coming announced.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
 -- ARGV: 1 channel, 2 payload (the join), 3 keep, 4 fresh epoch, 5 member, 6 who value,
---       7 'join' | 'restore', 8 epoch the node knows, or '' (restore only), 9 account or '', 10 payload (the coming
---       of an account's session), 11 when the lease ends, in ms; and to join: 12 '1' if the room must exist, 13 password hash
+--       7 'join' | 'restore' | 'heir', 8 epoch the node knows, or '' (restore only), 9 account or '', 10 payload (the coming
+--       of an account's session), 11 when the lease ends, in ms; and to join or inherit: 12 '1' if the room must exist, 13 password hash
 --       that was proven, or '', 14 key and 15 name under which it may be permitted to enter, 16 the most that may wait for that,
---       17 number of its request.
+--       17 number of its request, 18 member in whose place it goes on (heir only).
 -- Returns {'in', epoch, offset, time_us, members, announced (1 or 0)}; without an announcement the position is the room's
--- present one. {'fenced'} when the lease has ended. Or what door returns. A restored member is announced only if it was missing from a stream the node knows: then
--- the others saw it leave. In a new stream nobody saw anything.
+-- present one. {'fenced'} when the lease has ended. Or what door returns. A restored member is announced only if it was missing
+-- from a stream the node knows: then the others saw it leave. In a new stream nobody saw anything. An heir is in silently where the other is still in, with what
+-- that one was permitted; elsewhere it joins.
 if fenced(ARGV[11]) then
   return {'fenced'}
 end
+local how = ARGV[7]
+if how == 'heir' then
+  local was_noted = redis.call('HDEL', KEYS[4], ARGV[18]) == 1
+  local was_member = redis.call('SREM', KEYS[3], ARGV[18]) == 1
+  if was_member and redis.call('SREM', KEYS[6], ARGV[18]) == 1 then
+    redis.call('SADD', KEYS[6], ARGV[5])
+  end
+  how = (was_noted or was_member) and 'restore' or 'join'
+end
 local is_enrolled = ARGV[9] ~= '' and redis.call('SISMEMBER', KEYS[3], 'u:' .. ARGV[9]) == 1
-if ARGV[7] == 'join' and not is_enrolled and redis.call('SISMEMBER', KEYS[3], ARGV[5]) == 0 then
+if how == 'join' and not is_enrolled and redis.call('SISMEMBER', KEYS[3], ARGV[5]) == 0 then
   local denied = door(KEYS, {
     must_exist = ARGV[12], account = ARGV[9], proof = ARGV[13], key = ARGV[14], name = ARGV[15], most = ARGV[16],
     request = ARGV[17], flag = '-',
@@ -26,9 +36,9 @@ local noted = redis.call('HSET', KEYS[4], ARGV[5], ARGV[6])
 local added = is_enrolled and noted or redis.call('SADD', KEYS[3], ARGV[5])
 local members = redis.call('SCARD', KEYS[3])
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
-local announce = added == 1 and (ARGV[7] == 'join' or (epoch and epoch == ARGV[8]))
+local announce = added == 1 and (how == 'join' or (epoch and epoch == ARGV[8]))
 local position
-if announce or (not epoch and ARGV[7] == 'join') then
+if announce or (not epoch and how == 'join') then
   position = append(KEYS[1], KEYS[2], ARGV[1], is_enrolled and ARGV[10] or ARGV[2], ARGV[3], ARGV[4])
   announce = true
 else
