@@ -16,6 +16,7 @@ const NOT_A_MEMBER = ['Room not found', 'You are already leave this room'];
 // broke, for up to 15 s if a whole node died.
 const NICKNAME_WAITS_MS = [1_000, 2_000, 3_000, 4_000, 5_000, 5_000];
 const JOIN_WAITS_MS = [1_000, 2_000];
+const RESUME_WAITS_MS = [1_000];
 // Refusals that say nothing about the request; it is repeated for as long as they last.
 const PASSING = ['Service is unavailable, try again', 'Too many requests'];
 const LOGIN_NEEDED = 'Log in to connect';
@@ -26,6 +27,9 @@ const account = new Login();
 let nickname = '';
 /** The nickname to claim as soon as there is a connection. */
 let wanted = '';
+/** With these the present session can be gone on with in another connection, and the one that this connection began with. */
+let token = '';
+let freshToken = '';
 /** Whether the present connection has our nickname and rooms. */
 let signedIn = false;
 /** Whether there ever was a connection: without one, none can be called lost. */
@@ -113,6 +117,7 @@ async function begin() {
     if (connection.generation !== generation) return;
   }
   if (account.username) takeAccount();
+  else if (nickname && token) goOn();
   else if (wanted) signIn();
   else view.status('online', 'Connected');
 }
@@ -120,6 +125,44 @@ async function begin() {
 function setSignedIn(value) {
   signedIn = value;
   view.renameEnabled(value);
+}
+
+/** Goes on where the lost connection was: with its nickname and its rooms, in which nobody saw us leave. */
+async function goOn() {
+  const { generation } = connection;
+  const joined = rooms.all.filter((room) => !room.direct);
+  const places = joined.map((room) => ({ room_id: room.id, ...room.position }));
+  view.status('connecting', 'Taking your place back…');
+  let answer;
+  try {
+    answer = await insist(RESUME_WAITS_MS, { action: 'RESUME', token, rooms: places });
+  } catch (failure) {
+    if (connection.generation !== generation) return;
+    // Too late, or the place was given up: everything is claimed anew.
+    if (failure instanceof Unanswered) connection.drop();
+    else signIn();
+    return;
+  }
+  token = answer.resume;
+  freshToken = token;
+  if (answer.nickname !== nickname) {
+    signIn();
+    return;
+  }
+  wanted = nickname;
+  for (const [index, room] of joined.entries()) {
+    const place = answer.rooms?.[index];
+    if (place && !place.error) {
+      room.joined = true;
+      const note = taken(room, place);
+      if (note) room.note(note);
+    } else {
+      await reenter(room);
+      if (connection.generation !== generation) return;
+    }
+  }
+  for (const room of rooms.all.filter(({ direct }) => direct)) await reenter(room);
+  settle();
 }
 
 /** Claims the wanted nickname; on a new connection also takes the rooms back. */
@@ -136,6 +179,7 @@ async function signIn() {
     return;
   }
   nickname = wanted = name;
+  token = freshToken;
   remember(name);
   view.loginState({});
   view.showChat(name);
@@ -166,6 +210,11 @@ async function takeRooms() {
     // After another loss the next connection starts this anew.
     if (connection.generation !== generation) return;
   }
+  settle();
+}
+
+/** The connection has our nickname and rooms. */
+function settle() {
   setSignedIn(true);
   view.status('online', 'Connected');
   refresh();
@@ -218,6 +267,7 @@ async function learnAccount() {
 /** The connection brought the login with it, so there is no nickname to claim. */
 async function takeAccount() {
   nickname = wanted = account.username;
+  token = freshToken;
   view.loginState({});
   view.showChat(nickname);
   if (!signedIn) await takeRooms();
@@ -366,7 +416,8 @@ function receive(message) {
     view.notice(String(message.message));
     return;
   }
-  if (message.action === 'GET MESSAGE') said(String(message.room_id), String(message.author), message);
+  if (message.action === 'RESPONSE') freshToken = String(message.resume ?? '');
+  else if (message.action === 'GET MESSAGE') said(String(message.room_id), String(message.author), message);
   else if (message.action === 'PRIVATE MESSAGE') said(`@${message.from}`, String(message.from), message);
   else if (message.action === 'ROOM EVENT') happened(message);
   else if (message.action === 'TYPING') typing(String(message.room_id), String(message.author));

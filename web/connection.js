@@ -145,7 +145,7 @@ export class Connection {
     this.#failures = 0;
     this.#heardAt = performance.now();
     const ref = message.request?.ref;
-    if (message.action === 'RESPONSE') {
+    if (message.action === 'RESPONSE' && ref !== undefined) {
       this.#settle(ref)?.resolve(message);
     } else if (message.action === 'ERROR' && ref !== undefined) {
       this.#settle(ref)?.reject(new Refused(String(message.message)));
