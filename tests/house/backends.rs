@@ -146,6 +146,7 @@ mod friends;
 mod inbox;
 mod members;
 mod numbers;
+mod outbox;
 mod owner;
 mod pace;
 mod post;
@@ -252,6 +253,7 @@ fn settings_at(url: String) -> Settings {
         command_timeout: DEADLINE,
         kept_rooms: KEPT_ROOMS,
         history_count: KEPT,
+        outbox_count: 100,
         history_age: Duration::from_secs(3_600),
         lease: DEADLINE,
         resume: DEADLINE,

@@ -162,6 +162,16 @@ impl Keys {
         format!("{}room:{{{}}}:key:{author}:{key}", self.prefix, Tag(room.as_str()))
     }
 
+    /// Stream of what backends follow, of all rooms.
+    pub fn outbox(&self) -> String {
+        format!("{}outbox", self.prefix)
+    }
+
+    /// The same of one room, in its slot.
+    pub fn room_outbox(&self, room: &RoomId) -> String {
+        format!("{}outbox:{{{}}}", self.prefix, Tag(room.as_str()))
+    }
+
     /// Sorted set of all kept rooms, every score 0, so that it is in the order of their ids.
     pub fn kept_rooms(&self) -> String {
         format!("{}rooms", self.prefix)
@@ -258,7 +268,7 @@ mod tests {
             let room = RoomId::parse(name).unwrap();
             assert_eq!(keys.room_of_channel(keys.room_channel(&room).as_bytes()), Some(room.clone()));
             let slots = [keys.room(&room), keys.room_members(&room), keys.room_log(&room), keys.room_channel(&room)]
-                .map(|key| redis::cluster_routing::Slot::for_key(key));
+                .map(redis::cluster_routing::Slot::for_key);
             assert!(slots.iter().all(|slot| *slot == slots[0]), "{name}: {slots:?}");
         }
     }

@@ -20,6 +20,7 @@ mod keys;
 mod lease;
 mod link;
 mod members;
+mod outbox;
 mod post;
 mod presence;
 mod resumption;
@@ -47,6 +48,7 @@ use connection::Pooled;
 use keys::Keys;
 use lease::HeldLease;
 use link::Link;
+use outbox::Outbox;
 use scripts::Scripts;
 pub use servers::Access;
 use servers::Servers;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub kept_rooms: u64,
     /// Newest events kept per room, about.
     pub history_count: u64,
+    /// Newest entries kept for backends that follow, about; 0: none are written.
+    pub outbox_count: u64,
     /// How long a room's events outlive its last member, and the age at which they are no longer shown.
     pub history_age: Duration,
     pub lease: Duration,
@@ -88,6 +92,7 @@ pub struct Redis {
     scripts: Scripts,
     link: Arc<Link>,
     bus: Bus,
+    outbox: Outbox,
     /// Numbers of the letters that are to be answered for.
     letters: AtomicU64,
     /// The lease under which this node claims.
@@ -119,6 +124,7 @@ impl Redis {
         let bus = Bus::connect(&settings, keys.clone(), link.clone(), inbound, clock.clone(), metrics, stop).await?;
         let redis = Self {
             scripts: Scripts::new(link.cluster().is_some()),
+            outbox: Outbox::of(settings.outbox_count, link.cluster().is_some()),
             lease: RwLock::default(),
             lease_sure_until_ms: AtomicU64::new(0),
             lease_kept_since_ms: AtomicU64::new(0),
