@@ -282,6 +282,20 @@ async fn of_those_who_come_with_one_token_one_gets_the_name() {
     assert_eq!(redis.list(&["SMEMBERS", "ct:room:{red}:members"]).len(), 1);
 }
 
+/// Then it does not know the new token, and could not come back by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_lost_before_the_answer_finds_the_name_free() {
+    let node = Plan::embedded().start();
+    let lost = Guest::member(&node, "alice").await.lose();
+    holds(&node, 1.0).await;
+    let mut hasty = Guest::connect(&node).await;
+    hasty.client.send(&lost.request()).await;
+    drop(hasty);
+    let mut again = Client::connect(&node, Action, Transport::Tcp).await;
+    // Well before the time for coming back is over.
+    until("the name is free", async || Action.error(&again.ask(&Action.claim("alice")).await).is_none()).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_was_taken_meanwhile_stays_taken_and_the_rest_goes_on() {
     let redis = Redis::start();

@@ -170,6 +170,7 @@ fn refusals() -> Vec<(Refusal, u32)> {
         (Refusal::NotFriends, 408),
         (Refusal::AlreadyFriends, 411),
         (Refusal::RequestNotFound, 409),
+        (Refusal::NotResumable, 250),
         (Refusal::TooManyRooms, 501),
         (Refusal::TooManyRequests, 501),
         (Refusal::TooMany, 501),
