@@ -30,6 +30,7 @@ mod scrp_page;
 mod server_info;
 mod shutdown;
 mod slow_reader;
+#[expect(dead_code, reason = "shared with the checker, which uses some of it alone")]
 mod support;
 mod tls;
 mod transcripts;

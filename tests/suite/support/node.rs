@@ -1,9 +1,10 @@
 //! A gateway process: started with every listener on a free port, read through its own log.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -33,6 +34,9 @@ pub fn gateway() -> Command {
 pub struct Plan {
     arguments: Vec<String>,
     settings: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
+    /// A file to which everything is added that the process says.
+    log: Option<PathBuf>,
 }
 
 impl Plan {
@@ -52,7 +56,7 @@ impl Plan {
 
     fn new(flag: &str, value: &str) -> Self {
         let arguments = ["serve", flag, value].map(str::to_owned).to_vec();
-        let mut plan = Self { arguments, settings: BTreeMap::new() };
+        let mut plan = Self { arguments, settings: BTreeMap::new(), environment: BTreeMap::new(), log: None };
         for listener in LISTENERS {
             plan = plan.set(&format!("listen.{listener}"), "127.0.0.1:0");
         }
@@ -70,10 +74,21 @@ impl Plan {
         self
     }
 
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Keeps all that the process says, of every start.
+    pub fn log_to(mut self, file: &Path) -> Self {
+        self.log = Some(file.to_owned());
+        self
+    }
+
     /// What [`Self::start`] runs.
     pub fn command(&self) -> Command {
         let mut command = gateway();
-        command.args(&self.arguments);
+        command.args(&self.arguments).envs(&self.environment);
         for (key, value) in &self.settings {
             command.arg("--set").arg(format!("{key}={value}"));
         }
@@ -83,7 +98,7 @@ impl Plan {
     pub fn start(&self) -> Node {
         let child = self.command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = process::started("the gateway", child);
-        let log = Log::follow(child.stderr.take().expect("stderr is piped"));
+        let log = Log::follow(child.stderr.take().expect("stderr is piped"), self.log.as_deref());
         let addresses = log.wait_ready();
         // From here on dropping the node ends the process and shows its log if the test fails.
         let node = Node { child, log, addresses: addresses.clone().unwrap_or_default() };
@@ -137,6 +152,15 @@ impl Node {
         process::kill(&mut self.child);
     }
 
+    /// Holds the process: its connections stay open, nothing happens on them.
+    pub fn pause(&self) {
+        process::signal(&self.child, Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        process::signal(&self.child, Signal::CONT);
+    }
+
     pub fn wait_exit(&mut self) -> ExitStatus {
         process::exit_of(&mut self.child, "the gateway")
     }
@@ -185,12 +209,19 @@ struct Said {
 }
 
 impl Log {
-    fn follow(stderr: ChildStderr) -> Self {
+    fn follow(stderr: ChildStderr, file: Option<&Path>) -> Self {
         let log = Self { state: Arc::default() };
         let writer = log.clone();
+        let open = |file| File::options().create(true).append(true).open(file).expect("the log can be kept");
+        let mut kept = file.map(open);
         std::thread::spawn(move || {
             let lines = BufReader::new(stderr).split(b'\n').map_while(Result::ok);
-            lines.for_each(|line| writer.add(&String::from_utf8_lossy(&line)));
+            lines.for_each(|line| {
+                if let Some(kept) = &mut kept {
+                    kept.write_all(&[&line, &b"\n"[..]].concat()).expect("the log can be written");
+                }
+                writer.add(&String::from_utf8_lossy(&line));
+            });
             writer.change(|said| said.ended = true);
         });
         log

@@ -1,0 +1,203 @@
+//! The promises that are times: how long a dead node's people stay, a deaf node does not know it, nobody can say anything.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::truth::exchanges;
+use super::{Violation, violations};
+use crate::faults::Fault;
+use crate::history::{Op, SECOND, Us, What};
+use crate::stage::{Record, Window};
+use crate::tap::Kept;
+
+/// How much later than a lease ends the last leave may be announced: 15 s with a lease of 10 s.
+const SWEPT_WITHIN: Us = 5 * SECOND;
+const DEAF_CEILING: Us = 5 * SECOND;
+/// Readiness is looked at several times a second, on a machine that has much to do.
+const LOOK: Us = SECOND;
+
+/// In milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Numbers {
+    /// From each kill to the last leave of a session of that node.
+    pub ghosts: Vec<u64>,
+    /// From each silence of a subscription connection to the node's own knowledge of it.
+    pub deaf: Vec<u64>,
+    /// And until it heard again, everything that was missed included.
+    pub hearing: Vec<u64>,
+    /// Fault → from its end to the first message that was taken on the node where that took longest; of each time.
+    pub recovery: BTreeMap<&'static str, Vec<u64>>,
+    /// Gaps of which clients were told.
+    pub gaps_told: usize,
+}
+
+pub fn judge(record: &Record) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for window in &record.windows {
+        match window.fault {
+            Fault::Kill { .. } if !redis_was_struck(record, window) => {
+                let late = ghost(record, window).filter(|time| *time > record.lease_ms * 1_000 + SWEPT_WITHIN);
+                found.extend(late.map(|time| format!("a killed node's people were there for {time} us")));
+            }
+            Fault::Deafen { .. } => match deafness(record, window) {
+                Some((deaf, _)) if deaf > DEAF_CEILING + LOOK => {
+                    found.push(format!("a deaf node knew it after {deaf} us"));
+                }
+                None => found.push("a deaf node never knew it".to_owned()),
+                Some(_) => {}
+            },
+            _ => {}
+        }
+    }
+    violations("ceilings", found)
+}
+
+pub fn numbers(record: &Record) -> Numbers {
+    let mut numbers = Numbers::default();
+    for window in &record.windows {
+        match window.fault {
+            Fault::Kill { .. } => numbers.ghosts.extend(ghost(record, window).map(ms)),
+            Fault::Deafen { .. } => {
+                let times = deafness(record, window);
+                numbers.deaf.extend(times.map(|(deaf, _)| ms(deaf)));
+                numbers.hearing.extend(times.and_then(|(_, hearing)| hearing).map(ms));
+            }
+            _ => {}
+        }
+        let recovered = recovery(record, window).map(ms);
+        numbers.recovery.entry(window.fault.label()).or_default().extend(recovered);
+    }
+    numbers.gaps_told = record.entries.iter().filter(|entry| matches!(entry.what, What::Gap { .. })).count();
+    numbers
+}
+
+fn ms(time: Us) -> u64 {
+    time / 1_000
+}
+
+/// Whether Redis was away or empty while the dead node's people were to be swept.
+fn redis_was_struck(record: &Record, window: &Window) -> bool {
+    let until = window.from + record.lease_ms * 1_000 + SWEPT_WITHIN;
+    record.windows.iter().any(|other| {
+        other.fault.is_of_redis() && other.from < until && other.until + record.lease_ms * 1_000 > window.from
+    })
+}
+
+/// How long the people of a killed node were still there; nothing where it had none.
+fn ghost(record: &Record, window: &Window) -> Option<Us> {
+    let killed_us = record.began_unix_us + window.from;
+    let node = window.fault.node()?;
+    let all = || record.streams.values().flatten();
+    // A session's id begins with its node's, and each of its clients knows its own name.
+    let name = names_on(record, node, window.from).into_iter().find_map(|name| {
+        let joined = |event: &&Kept| event.kind == "j" && event.name.as_deref() == Some(name);
+        all().filter(|event| event.time_us < killed_us).filter(joined).max_by_key(|event| event.time_us)
+    })?;
+    let of_node = name.session.get(..12)?;
+    let leaves = all().filter(|event| event.session.starts_with(of_node) && event.kind == "l");
+    leaves.filter(|leave| leave.time_us > killed_us).map(|leave| leave.time_us - killed_us).max()
+}
+
+/// The names that were held over the node at this time.
+fn names_on(record: &Record, node: usize, at: Us) -> Vec<&str> {
+    let mut links: BTreeMap<u32, Us> = BTreeMap::new();
+    for entry in record.entries.iter().filter(|entry| entry.at < at) {
+        match entry.what {
+            What::Began { node: of } if of == node => drop(links.insert(entry.link, entry.at)),
+            What::Ended { .. } => drop(links.remove(&entry.link)),
+            _ => {}
+        }
+    }
+    let logins = exchanges(record).into_iter().filter(|one| one.answered < at && links.contains_key(&one.link));
+    let mut newest = BTreeMap::new();
+    for login in logins.filter(|one| one.outcome.is_done() && record.kinds[one.who].account.is_none()) {
+        if let Op::Login { name } = login.op {
+            newest.insert(login.link, name.as_str());
+        }
+    }
+    newest.into_values().collect()
+}
+
+/// Until the node knew that it is deaf, and until it heard again. It may build its connection again between two looks.
+fn deafness(record: &Record, window: &Window) -> Option<(Us, Option<Us>)> {
+    let of_node = || record.watched.readiness.iter().filter(|change| Some(change.node) == window.fault.node());
+    let before = of_node().rfind(|change| change.at < window.from).map_or(0, |change| change.rebuilt);
+    let mut after = of_node().filter(|change| change.at >= window.from);
+    let knows = |change: &&crate::watch::Change| !change.is_ready || change.rebuilt > before;
+    let deaf = after.find(knows).filter(|change| change.at < window.from + 10 * SECOND)?;
+    let hears = |change: &&crate::watch::Change| change.is_ready && change.rebuilt > before;
+    let hearing = std::iter::once(deaf).chain(after).find(hears);
+    Some((deaf.at - window.from, hearing.map(|change| change.at - window.from)))
+}
+
+/// Until something could be said again on every node that had people to say it.
+fn recovery(record: &Record, window: &Window) -> Option<Us> {
+    let mut nodes: BTreeMap<u32, usize> = BTreeMap::new();
+    for entry in &record.entries {
+        if let What::Began { node } = entry.what {
+            nodes.insert(entry.link, node);
+        }
+    }
+    let next = record.windows.iter().map(|other| other.from).filter(|from| *from > window.until).min();
+    let mut first: BTreeMap<usize, Us> = BTreeMap::new();
+    for exchange in exchanges(record) {
+        let is_send = matches!(exchange.op, Op::Send { .. }) && exchange.outcome.is_done();
+        if is_send && exchange.asked >= window.until && next.is_none_or(|next| exchange.answered < next) {
+            let time = exchange.answered - window.until;
+            first.entry(nodes[&exchange.link]).and_modify(|first| *first = time.min(*first)).or_insert(time);
+        }
+    }
+    first.into_values().max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::Made;
+    use super::*;
+    use crate::watch::Change;
+
+    fn deafened(knows: Option<Us>) -> Record {
+        let window = Window { fault: Fault::Deafen { node: 0 }, from: SECOND, until: SECOND };
+        Made::new()
+            .with(|record| {
+                record.windows.push(window);
+                record.watched.readiness.push(Change { at: 0, node: 0, is_ready: true, rebuilt: 0 });
+                if let Some(at) = knows {
+                    record.watched.readiness.push(Change { at: SECOND + at, node: 0, is_ready: false, rebuilt: 0 });
+                    record.watched.readiness.push(Change { at: 2 * SECOND + at, node: 0, is_ready: true, rebuilt: 1 });
+                }
+            })
+            .record()
+    }
+
+    #[test]
+    fn a_deaf_node_has_to_know_it() {
+        assert_eq!(judge(&deafened(Some(4 * SECOND))), []);
+        assert_eq!(numbers(&deafened(Some(4 * SECOND))).deaf, [4_000]);
+        assert_eq!(numbers(&deafened(Some(4 * SECOND))).hearing, [5_000]);
+        assert_eq!(judge(&deafened(Some(7 * SECOND))).len(), 1);
+        assert_eq!(judge(&deafened(None)).len(), 1);
+    }
+
+    fn killed(leaves_after: Us) -> Record {
+        let session = "0123456789abcdef";
+        let made = Made::new().login(0, &format!("name of {session}")).joins(0).kept(0, "j", session, None);
+        let kill = Fault::Kill { node: 0, ms: 0 };
+        made.ends(0)
+            .kept(0, "l", session, None)
+            .with(|record| {
+                let from = 8 * SECOND;
+                record.windows.push(Window { fault: kill, from, until: from });
+                record.streams.get_mut("red").unwrap()[1].time_us = from + leaves_after;
+            })
+            .record()
+    }
+
+    #[test]
+    fn the_dead_have_to_leave_in_time() {
+        assert_eq!(numbers(&killed(11 * SECOND)).ghosts, [11_000]);
+        assert_eq!(judge(&killed(11 * SECOND)), []);
+        assert_eq!(judge(&killed(16 * SECOND)).len(), 1);
+    }
+}

@@ -1,0 +1,55 @@
+//! One order per room, equal for all, and nothing twice on a live connection.
+
+use std::collections::HashMap;
+
+use super::truth::{Spot, Truth};
+use super::{Violation, violations};
+use crate::history::What;
+use crate::stage::Record;
+
+pub fn judge(record: &Record) -> Vec<Violation> {
+    let truth = Truth::of(record);
+    let mut newest: HashMap<(u32, &str), (Spot, &str)> = HashMap::new();
+    let mut found = Vec::new();
+    for entry in &record.entries {
+        let What::Heard { room, text, place } = &entry.what else { continue };
+        let told = |what: String| format!("client {} heard {text:?} {what}", entry.who);
+        let Some(spot) = truth.spot(text) else {
+            found.push(told("which is in no stream".to_owned()));
+            continue;
+        };
+        let epoch = truth.epochs.get(&(room.as_str(), spot.era));
+        if let Some(place) = place
+            && (Some(&place.epoch) != epoch || place.offset != spot.offset)
+        {
+            found.push(told(format!("as {place:?}, and it stands at {spot:?} of the epoch {epoch:?}")));
+        }
+        match newest.insert((entry.link, room), (spot, text)) {
+            Some((before, _)) if before == spot => found.push(told("twice".to_owned())),
+            Some((before, text)) if before > spot => found.push(told(format!("after {text:?}, which came later"))),
+            _ => {}
+        }
+    }
+    violations("order", found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::Made;
+    use super::*;
+
+    #[test]
+    fn the_order_of_the_stream_is_everybodys() {
+        let made = Made::new().texts(0, &["a", "b", "c"]).hears(0, &["a", "b", "c"]).hears(1, &["b", "c"]);
+        assert_eq!(judge(&made.record()), []);
+    }
+
+    #[test]
+    fn another_order_and_a_repetition_are_found() {
+        let made = Made::new().texts(0, &["a", "b"]);
+        assert_eq!(judge(&made.hears(0, &["b", "a"]).record()).len(), 1);
+        let made = Made::new().texts(0, &["a", "b"]);
+        assert_eq!(judge(&made.hears(1, &["a", "a", "b"]).record()).len(), 1);
+        assert_eq!(judge(&Made::new().hears(1, &["a"]).record()).len(), 1, "in no stream");
+    }
+}

@@ -1,0 +1,103 @@
+//! What the streams hold, and what was asked and answered of each text: the measure of what members saw.
+
+use std::collections::HashMap;
+
+use crate::history::{Op, Outcome, Us, What};
+use crate::stage::Record;
+
+/// A place in the streams that a room had one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Spot {
+    pub era: usize,
+    pub offset: u64,
+}
+
+/// One request to say something.
+#[derive(Debug, Clone)]
+pub struct Said<'a> {
+    pub who: usize,
+    pub room: &'a str,
+    pub asked: Us,
+    pub answered: Us,
+    pub outcome: &'a Outcome,
+}
+
+#[derive(Default)]
+pub struct Truth<'a> {
+    /// Where a text stands in its room's stream; more than once where it was accepted more than once.
+    pub spots: HashMap<&'a str, Vec<Spot>>,
+    /// A room's texts in their order.
+    pub rooms: HashMap<&'a str, Vec<(Spot, &'a str)>>,
+    /// Room and era → epoch.
+    pub epochs: HashMap<(&'a str, usize), u64>,
+    /// Every request for a text; several where it was tried again under its key.
+    pub said: HashMap<&'a str, Vec<Said<'a>>>,
+}
+
+impl<'a> Truth<'a> {
+    pub fn of(record: &'a Record) -> Self {
+        let mut truth = Self::default();
+        for (room, events) in &record.streams {
+            for event in events {
+                truth.epochs.insert((room, event.era), event.epoch);
+                let Some(text) = event.text.as_deref().filter(|_| event.kind == "m") else { continue };
+                let spot = Spot { era: event.era, offset: event.offset };
+                truth.spots.entry(text).or_default().push(spot);
+                truth.rooms.entry(room).or_default().push((spot, text));
+            }
+        }
+        for exchange in exchanges(record) {
+            if let Op::Send { room, text, .. } = exchange.op {
+                let Exchange { who, asked, answered, outcome, .. } = exchange;
+                truth.said.entry(text).or_default().push(Said { who, room, asked, answered, outcome });
+            }
+        }
+        truth
+    }
+
+    pub fn spot(&self, text: &str) -> Option<Spot> {
+        self.spots.get(text)?.first().copied()
+    }
+
+    /// When the text was said first.
+    pub fn asked(&self, text: &str) -> Option<Us> {
+        self.said.get(text)?.iter().map(|said| said.asked).min()
+    }
+
+    /// When it was acknowledged, if it was.
+    pub fn acknowledged(&self, text: &str) -> Option<Us> {
+        let done = self.said.get(text)?.iter().filter(|said| said.outcome.is_done());
+        done.map(|said| said.answered).min()
+    }
+}
+
+/// A request and its answer.
+pub struct Exchange<'a> {
+    pub who: usize,
+    pub link: u32,
+    pub op: &'a Op,
+    pub asked: Us,
+    pub answered: Us,
+    pub outcome: &'a Outcome,
+}
+
+/// On each connection one request is answered before the next.
+pub fn exchanges(record: &Record) -> Vec<Exchange<'_>> {
+    let mut open: HashMap<u32, (&Op, Us)> = HashMap::new();
+    let mut exchanges = Vec::new();
+    for entry in &record.entries {
+        match &entry.what {
+            What::Asked(op) => {
+                open.insert(entry.link, (op, entry.at));
+            }
+            What::Answered(outcome) => {
+                if let Some((op, asked)) = open.remove(&entry.link) {
+                    let (who, link, answered) = (entry.who, entry.link, entry.at);
+                    exchanges.push(Exchange { who, link, op, asked, answered, outcome });
+                }
+            }
+            _ => {}
+        }
+    }
+    exchanges
+}
