@@ -217,8 +217,8 @@ async fn sessions_of_a_node_that_goes_away_go_on_elsewhere() {
     for name in ["held", "closed"] {
         assert_eq!(bob.refused(&Action.claim(name)).await, "Nickname already in use", "it is kept for its heir");
     }
-    held.return_as(&staying, "held").await;
-    closed.lose().return_as(&staying, "closed").await;
+    let _held = held.return_as(&staying, "held").await;
+    let _closed = closed.lose().return_as(&staying, "closed").await;
     assert_eq!(comings_and_goings(watcher, &mut bob).await, ["+held", "+closed", "+plain", "-plain"]);
 }
 
