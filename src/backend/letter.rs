@@ -54,6 +54,9 @@ enum Wire {
         f: Vec<String>,
         m: Vec<String>,
     },
+    /// `m` the room, `s` the session that writes, `n` its nickname.
+    #[serde(rename = "t")]
+    Typing { m: String, s: String, n: Option<String> },
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
@@ -127,6 +130,11 @@ impl Letter {
                 Wire::Revoked { a: account.to_string(), l: login, u: until_s }
             }
             Self::Proclamation(Proclamation::News(bulletin)) => news(bulletin),
+            Self::Proclamation(Proclamation::Typing { room, who }) => Wire::Typing {
+                m: room.to_string(),
+                s: hex(who.session.as_u128()),
+                n: who.nickname.as_ref().map(ToString::to_string),
+            },
         };
         Some(serde_json::to_vec(&wire).unwrap_or_default())
     }
@@ -151,6 +159,11 @@ impl Letter {
                     None => Revocation::BegunUntil(u),
                 };
                 Ok(Self::Proclamation(Proclamation::Revoked { account: nickname(&a)?, which }))
+            }
+            Wire::Typing { m, s, n } => {
+                let nickname = n.as_deref().map(nickname).transpose()?;
+                let who = Actor { session: session(&s)?, nickname };
+                Ok(Self::Proclamation(Proclamation::Typing { room: room(&m)?, who }))
             }
             Wire::News { a, w, t, u, f, m } => {
                 let news = match w {
@@ -209,6 +222,7 @@ impl WireNotice {
             | Notice::PutOut { .. }
             | Notice::Mail(_)
             | Notice::Gap { .. }
+            | Notice::Typing { .. }
             | Notice::News { .. } => None,
         }
     }

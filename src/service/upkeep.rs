@@ -91,6 +91,8 @@ impl Chat {
             if !matches!(claimed, Claimed::Done { .. }) {
                 let reason = if standing.account { CloseReason::Superseded } else { CloseReason::NicknameLost };
                 standing.mailbox.close(reason);
+                // Its rooms would see somebody come and go under the name of another.
+                return Ok(());
             } else if !held() {
                 presence.release(nickname, actor.session).await?;
                 if held() {

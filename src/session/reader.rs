@@ -339,10 +339,10 @@ impl Reader<'_> {
         if caused != Caused::Nothing {
             self.mailbox.await_reply(caused);
         }
-        let is_hello = matches!(command, Ok(Command::Hello { .. }));
+        let extends = command.as_ref().is_ok_and(Command::extends);
         let format = WireFormat { form, framing: self.framing };
         let (result, afterwards) = speaking.carry_out(command, needs, format, tag.forms(), self.shared).await;
-        if is_hello && result.is_ok() {
+        if extends && result.is_ok() {
             self.extend().await;
         }
         self.answer(&tag, &result).await;

@@ -92,6 +92,7 @@ fn each_answer_has_the_fields_of_its_method() {
 fn messages_and_requests_are_listed() {
     let told = |sender: Option<&str>, source| Told {
         id: MessageId(3),
+        position: Position { epoch: Epoch::new(5), offset: 6 },
         time_us: 2_000_000,
         sender: sender.map(Into::into),
         source,
