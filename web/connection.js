@@ -7,7 +7,7 @@ const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_CAP_MS = 30_000;
 const PENDING_MAX = 64;
 /** Reasons given with a close after which coming back by itself would only do harm. */
-const FINAL_REASONS = ['Your nickname is used by a newer login', 'You are logged out'];
+const FINAL_REASONS = ['Your nickname is used by a newer login', 'You are logged out', 'Your session goes on in another connection'];
 
 /** The server (or a limit of our own) said no: nothing happened, the message says why. */
 export class Refused extends Error {}

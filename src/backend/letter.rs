@@ -95,6 +95,9 @@ enum WireNotice {
     /// Another session took the account's name over.
     #[serde(rename = "x")]
     Superseded {},
+    /// Another session goes on in its place.
+    #[serde(rename = "h")]
+    Resumed {},
     #[serde(rename = "m")]
     MailWaiting {},
 }
@@ -211,6 +214,7 @@ impl WireNotice {
             Notice::Asked { room, identifier } => Some(Self::Asked { m: room.to_string(), w: identifier.clone() }),
             Notice::Decided { room, approved } => Some(Self::Decided { m: room.to_string(), y: *approved }),
             Notice::Closing(CloseReason::Superseded) => Some(Self::Superseded {}),
+            Notice::Closing(CloseReason::Resumed) => Some(Self::Resumed {}),
             Notice::MailWaiting => Some(Self::MailWaiting {}),
             // These are told by the node itself.
             Notice::Closing(_)
@@ -234,6 +238,7 @@ impl WireNotice {
             Self::Asked { m, w } => Notice::Asked { room: room(&m)?, identifier: w },
             Self::Decided { m, y } => Notice::Decided { room: room(&m)?, approved: y },
             Self::Superseded {} => Notice::Closing(CloseReason::Superseded),
+            Self::Resumed {} => Notice::Closing(CloseReason::Resumed),
             Self::MailWaiting {} => Notice::MailWaiting,
         })
     }
@@ -276,6 +281,7 @@ mod tests {
             Notice::Asked { room: room.clone(), identifier: "eve".into() },
             Notice::Decided { room, approved: true },
             Notice::Closing(CloseReason::Superseded),
+            Notice::Closing(CloseReason::Resumed),
             Notice::MailWaiting,
         ];
         let reply_to = NodeId::from_random(u128::MAX);

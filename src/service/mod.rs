@@ -64,7 +64,9 @@ pub use server::ServerNames;
 use crate::ambient::{Clock, Entropy};
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
-use crate::chat::{Applicant, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId, SessionId};
+use crate::chat::{
+    Applicant, CloseReason, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId, SessionId,
+};
 use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -354,7 +356,7 @@ impl Chat {
                 return;
             }
             Settling::Inherited { former } => {
-                self.supersede(former).await;
+                self.end_elsewhere(former, CloseReason::Resumed).await;
                 return;
             }
             Settling::All(all) => {

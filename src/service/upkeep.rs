@@ -76,7 +76,7 @@ impl Chat {
         if let Some(memo) = &standing.memo {
             if !self.backend.resumption.remember(actor.session, memo).await? {
                 // While this node was cut off, its client has gone on elsewhere, with all that it had.
-                standing.mailbox.close(CloseReason::Superseded);
+                standing.mailbox.close(CloseReason::Resumed);
                 return Ok(());
             }
             if !roster.has_memo(actor.session) {
