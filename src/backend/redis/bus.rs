@@ -24,6 +24,7 @@ use super::{BackendError, Settings, connection_config};
 use crate::ambient::Clock;
 use crate::backend::{Heard, InboundSender};
 use crate::chat::{NodeId, RoomId};
+use crate::planted::{self, Bug};
 use crate::telemetry::Metrics;
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -294,7 +295,8 @@ impl Task {
         let mut connection = self.link.timed(attempt).await?;
         let own = [&self.ears.heartbeat_channel, &self.ears.node_channel, &self.ears.all_nodes_channel];
         self.link.timed(connection.subscribe(own.map(Clone::clone).to_vec())).await?;
-        let rooms: Vec<RoomId> = self.wanted.iter().cloned().collect();
+        let remembered = self.wanted.iter().filter(|_| !planted::has(Bug::ForgetResubscribe));
+        let rooms: Vec<RoomId> = remembered.cloned().collect();
         for rooms in rooms.chunks(CHANNELS_AT_ONCE) {
             self.link.timed(connection.subscribe(self.channels(rooms))).await?;
         }
