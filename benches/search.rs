@@ -77,6 +77,7 @@ async fn redis(server: &support::redis::Redis) -> Backend {
         command_timeout: support::DEADLINE,
         kept_rooms: 2 * EACH as u64,
         history_count: 500,
+        outbox_count: 0,
         history_age: Duration::from_secs(3_600),
         // Nobody renews it.
         lease: Duration::from_secs(3_600),

@@ -3,6 +3,9 @@
 import { Connection, Refused, Unanswered } from './connection.js';
 import { Login, rememberRoom, rememberedRoom } from './login.js';
 import { Room, Rooms, ROOMS_MAX, roomId } from './rooms.js';
+import {
+  GAP_NOTE, UNKNOWN_NOTE, advance, heardTyping, listMembers, listRooms, readEarlier, sayTyping, stoppedTyping, taken,
+} from './stream.js';
 import { TEXT_LIMIT_BYTES, View, textBytes } from './view.js';
 
 const NICKNAME_KEY = 'crosstalk.nickname';
@@ -13,10 +16,10 @@ const NOT_A_MEMBER = ['Room not found', 'You are already leave this room'];
 // broke, for up to 15 s if a whole node died.
 const NICKNAME_WAITS_MS = [1_000, 2_000, 3_000, 4_000, 5_000, 5_000];
 const JOIN_WAITS_MS = [1_000, 2_000];
+const RESUME_WAITS_MS = [1_000];
 // Refusals that say nothing about the request; it is repeated for as long as they last.
 const PASSING = ['Service is unavailable, try again', 'Too many requests'];
 const LOGIN_NEEDED = 'Log in to connect';
-const GAP_NOTE = 'Reconnected. Messages sent while the connection was lost may be missing here.';
 
 const rooms = new Rooms();
 const account = new Login();
@@ -24,6 +27,9 @@ const account = new Login();
 let nickname = '';
 /** The nickname to claim as soon as there is a connection. */
 let wanted = '';
+/** With these the present session can be gone on with in another connection, and the one that this connection began with. */
+let token = '';
+let freshToken = '';
 /** Whether the present connection has our nickname and rooms. */
 let signedIn = false;
 /** Whether there ever was a connection: without one, none can be called lost. */
@@ -34,7 +40,7 @@ let countdown = 0;
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 const connection = new Connection(
-  `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/chat/action`,
+  `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/chat/action?ext=1`,
   { onState: connectionState, onMessage: receive },
 );
 
@@ -53,10 +59,17 @@ const view = new View({
   leave,
   rejoin: () => rooms.current && enter(rooms.current),
   draft(text) {
-    if (rooms.current) rooms.current.draft = text;
+    if (!rooms.current) return;
+    rooms.current.draft = text;
+    if (text) sayTyping(connection, rooms.current);
+  },
+  earlier,
+  members,
+  async roomNames() {
+    if (connection.open) view.roomNames(await listRooms(connection).catch(() => []));
   },
   send,
-  resend: (entry) => unqueueThen(entry, (room) => post(room, entry.text)),
+  resend: (entry) => unqueueThen(entry, (room) => post(room, entry.text, entry.key)),
   edit: (entry) => unqueueThen(entry, (room) => {
     room.draft = room.draft ? `${entry.text}\n${room.draft}` : entry.text;
     view.compose(room.draft);
@@ -104,6 +117,7 @@ async function begin() {
     if (connection.generation !== generation) return;
   }
   if (account.username) takeAccount();
+  else if (nickname && token) goOn();
   else if (wanted) signIn();
   else view.status('online', 'Connected');
 }
@@ -111,6 +125,44 @@ async function begin() {
 function setSignedIn(value) {
   signedIn = value;
   view.renameEnabled(value);
+}
+
+/** Goes on where the lost connection was: with its nickname and its rooms, in which nobody saw us leave. */
+async function goOn() {
+  const { generation } = connection;
+  const joined = rooms.all.filter((room) => !room.direct);
+  const places = joined.map((room) => ({ room_id: room.id, ...room.position }));
+  view.status('connecting', 'Taking your place back…');
+  let answer;
+  try {
+    answer = await insist(RESUME_WAITS_MS, { action: 'RESUME', token, rooms: places });
+  } catch (failure) {
+    if (connection.generation !== generation) return;
+    // Too late, or the place was given up: everything is claimed anew.
+    if (failure instanceof Unanswered) connection.drop();
+    else signIn();
+    return;
+  }
+  token = answer.resume;
+  freshToken = token;
+  if (answer.nickname !== nickname) {
+    signIn();
+    return;
+  }
+  wanted = nickname;
+  for (const [index, room] of joined.entries()) {
+    const place = answer.rooms?.[index];
+    if (place && !place.error) {
+      room.joined = true;
+      const note = taken(room, place);
+      if (note) room.note(note);
+    } else {
+      await reenter(room);
+      if (connection.generation !== generation) return;
+    }
+  }
+  for (const room of rooms.all.filter(({ direct }) => direct)) await reenter(room);
+  settle();
 }
 
 /** Claims the wanted nickname; on a new connection also takes the rooms back. */
@@ -127,6 +179,7 @@ async function signIn() {
     return;
   }
   nickname = wanted = name;
+  token = freshToken;
   remember(name);
   view.loginState({});
   view.showChat(name);
@@ -157,6 +210,11 @@ async function takeRooms() {
     // After another loss the next connection starts this anew.
     if (connection.generation !== generation) return;
   }
+  settle();
+}
+
+/** The connection has our nickname and rooms. */
+function settle() {
   setSignedIn(true);
   view.status('online', 'Connected');
   refresh();
@@ -166,13 +224,13 @@ async function takeRooms() {
 async function reenter(room) {
   const { generation } = connection;
   try {
-    if (!room.direct) await insist(JOIN_WAITS_MS, room.joinRequest);
+    const note = room.direct ? UNKNOWN_NOTE : taken(room, await insist(JOIN_WAITS_MS, room.joinRequest));
     room.joined = true;
-    room.note(GAP_NOTE);
+    if (note) room.note(note);
   } catch (failure) {
     if (connection.generation !== generation) return;
     room.joined = failure.message === ALREADY_JOINED;
-    room.note(room.joined ? GAP_NOTE : `Reconnected, but joining this room again failed: ${failure.message}.`);
+    room.note(room.joined ? UNKNOWN_NOTE : `Reconnected, but joining this room again failed: ${failure.message}.`);
   }
   refresh();
 }
@@ -209,6 +267,7 @@ async function learnAccount() {
 /** The connection brought the login with it, so there is no nickname to claim. */
 async function takeAccount() {
   nickname = wanted = account.username;
+  token = freshToken;
   view.loginState({});
   view.showChat(nickname);
   if (!signedIn) await takeRooms();
@@ -270,8 +329,9 @@ function converse(id) {
 }
 
 async function enter(room) {
+  let note = UNKNOWN_NOTE;
   try {
-    await connection.request(room.joinRequest);
+    note = taken(room, await connection.request(room.joinRequest));
   } catch (failure) {
     if (PASSWORD_WANTED.includes(failure.message)) {
       askPassword(room, failure.message);
@@ -284,7 +344,7 @@ async function enter(room) {
       return;
     }
   }
-  if (rooms.listed(room) && !room.joined) room.note(GAP_NOTE);
+  if (rooms.listed(room) && !room.joined && note) room.note(note);
   room.joined = true;
   rooms.list(room);
   view.notice('');
@@ -356,9 +416,41 @@ function receive(message) {
     view.notice(String(message.message));
     return;
   }
-  if (message.action !== 'GET MESSAGE') return;
-  const id = String(message.room_id);
-  const author = String(message.author);
+  if (message.action === 'RESPONSE') freshToken = String(message.resume ?? '');
+  else if (message.action === 'GET MESSAGE') said(String(message.room_id), String(message.author), message);
+  else if (message.action === 'PRIVATE MESSAGE') said(`@${message.from}`, String(message.from), message);
+  else if (message.action === 'ROOM EVENT') happened(message);
+  else if (message.action === 'TYPING') typing(String(message.room_id), String(message.author));
+}
+
+/** What happened in a room beside what was said. */
+function happened({ room_id: id, event, subject, epoch, offset }) {
+  const room = rooms.get(String(id));
+  // Told to everybody, not to those who are in it.
+  if (!room || !Number.isInteger(offset)) return;
+  if (event === 'gap') {
+    room.position = { epoch, offset };
+    room.note(GAP_NOTE);
+  } else if (!advance(room, { epoch, offset })) {
+    return;
+  } else if (event === 'destroy' || (event === 'kick' && subject === nickname)) {
+    room.joined = false;
+    room.note(event === 'destroy' ? 'This room was destroyed.' : 'You were put out of this room.');
+  } else {
+    return;
+  }
+  refresh();
+}
+
+function typing(id, author) {
+  const room = rooms.get(id);
+  if (!room) return;
+  const show = () => room === rooms.current && view.typists([...room.typists.keys()]);
+  heardTyping(room, author, show);
+  show();
+}
+
+function said(id, author, message) {
   const text = String(message.text);
   let room = rooms.get(id);
   if (!room) {
@@ -368,12 +460,43 @@ function receive(message) {
     room.joined = true;
     rooms.list(room);
   }
+  if (!advance(room, message)) return;
   const own = author === nickname;
-  room.add({ author, text, own });
+  room.add(shown(message, author));
+  stoppedTyping(room, author);
   if (own) room.confirm(text);
   if (own && room === rooms.current) view.outbox();
   if (!own && (room !== rooms.current || document.hidden)) room.unread += 1;
   refresh();
+}
+
+/** A message as the page shows it, at the time at which the server took it. */
+function shown(message, author) {
+  const at = new Date(message.time ?? NaN);
+  const own = author === nickname;
+  return { author, text: String(message.text), own, at: Number.isNaN(at.getTime()) ? new Date() : at };
+}
+
+/** The page of history before what the current room shows. */
+async function earlier() {
+  const room = rooms.current;
+  if (!room?.joined || room.direct) return;
+  try {
+    const messages = await readEarlier(connection, room);
+    room.prepend(messages.map((message) => shown(message, String(message.author))));
+  } catch (failure) {
+    view.notice(`Earlier messages of ${room.label} cannot be had: ${failure.message}`);
+  }
+  if (room === rooms.current) view.earlierShown(room);
+}
+
+async function members() {
+  const room = rooms.current;
+  try {
+    view.members(room.label, await listMembers(connection, room));
+  } catch (failure) {
+    view.notice(`The members of ${room.label} cannot be had: ${failure.message}`);
+  }
 }
 
 function send(text) {
@@ -393,8 +516,8 @@ function send(text) {
 }
 
 /** Puts the text on its way; it stays in the outbox until it is known to have arrived. */
-function post(room, text) {
-  const entry = room.queue(text);
+function post(room, text, key) {
+  const entry = room.queue(text, key);
   if (!entry) {
     view.notice('Too many messages are waiting to be sent in this room');
     return false;
@@ -406,7 +529,12 @@ function post(room, text) {
 
 async function deliver(room, entry) {
   try {
-    await connection.request({ action: 'SEND MESSAGE', room_id: room.id, text: entry.text });
+    const { text, key } = entry;
+    await connection.request(
+      room.direct
+        ? { action: 'SEND PRIVATE', to: room.id, text, key }
+        : { action: 'SEND MESSAGE', room_id: room.id, text, key },
+    );
     room.unqueue(entry);
     view.notice('');
     // Rooms send the sender's copy, people do not.

@@ -7,7 +7,7 @@ const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_CAP_MS = 30_000;
 const PENDING_MAX = 64;
 /** Reasons given with a close after which coming back by itself would only do harm. */
-const FINAL_REASONS = ['Your nickname is used by a newer login', 'You are logged out'];
+const FINAL_REASONS = ['Your nickname is used by a newer login', 'You are logged out', 'Your session goes on in another connection'];
 
 /** The server (or a limit of our own) said no: nothing happened, the message says why. */
 export class Refused extends Error {}
@@ -107,7 +107,7 @@ export class Connection {
     }
   }
 
-  /** Resolves with the server's text; rejects with Refused or Unanswered. */
+  /** Resolves with the answer; rejects with Refused or Unanswered. */
   request(fields) {
     if (!this.#open) return Promise.reject(new Refused('Not connected'));
     if (this.#pending.size >= PENDING_MAX) {
@@ -145,8 +145,8 @@ export class Connection {
     this.#failures = 0;
     this.#heardAt = performance.now();
     const ref = message.request?.ref;
-    if (message.action === 'RESPONSE') {
-      this.#settle(ref)?.resolve(message.message);
+    if (message.action === 'RESPONSE' && ref !== undefined) {
+      this.#settle(ref)?.resolve(message);
     } else if (message.action === 'ERROR' && ref !== undefined) {
       this.#settle(ref)?.reject(new Refused(String(message.message)));
     } else {

@@ -9,8 +9,17 @@ export function roomId(text) {
   return text.trim().replace(/^#/, '').normalize('NFC').trim();
 }
 
+/** Not a UUID of the browser's making, which needs a secure context. */
+const randomKey = () => [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('-');
+
 export class Room {
   joined = false;
+  /** Up to where the room was shown; nothing before it was joined. */
+  position = null;
+  /** The oldest place that is shown, while there is something before it: nothing known yet, or nothing there. */
+  earlier = undefined;
+  /** Who is writing, each with the timer that ends it. */
+  typists = new Map();
   unread = 0;
   draft = '';
   messages = [];
@@ -26,7 +35,9 @@ export class Room {
 
   get joinRequest() {
     const request = { action: 'JOIN ROOM', room_id: this.id };
-    return this.password ? { ...request, password: this.password } : request;
+    if (this.password) request.password = this.password;
+    if (this.position) request.since = this.position;
+    return request;
   }
 
   /** A conversation with one person; it is neither joined nor left. */
@@ -43,15 +54,23 @@ export class Room {
     if (this.messages.length > MESSAGES_MAX) this.messages.shift();
   }
 
+  /** Puts older messages before all others; as many as there is room for, the newest of them. */
+  prepend(messages) {
+    const room = MESSAGES_MAX - this.messages.length;
+    if (room < messages.length) this.earlier = null;
+    this.messages.unshift(...messages.slice(Math.max(0, messages.length - room)));
+  }
+
   /** A line of the page's own. Says the same thing once in a row, however often the network fails. */
   note(text) {
     if (this.messages.at(-1)?.system && this.messages.at(-1).text === text) this.messages.pop();
     this.add({ system: true, text });
   }
 
-  queue(text) {
+  /** @param key what the text was sent under before, so that it is not said twice */
+  queue(text, key) {
     if (this.outbox.length >= OUTBOX_MAX) return null;
-    const entry = { text, state: 'sending', reason: '' };
+    const entry = { text, key: key ?? randomKey(), state: 'sending', reason: '' };
     this.outbox.push(entry);
     return entry;
   }

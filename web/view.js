@@ -44,7 +44,7 @@ export class View {
   #pinned = true;
   #height = 0;
 
-  /** @param on handlers: login, cancelLogin, leaveForProvider, rename, logOut, retry, join, select, leave, rejoin, draft, send, resend, edit, discard */
+  /** @param on handlers: login, cancelLogin, leaveForProvider, rename, logOut, retry, join, select, leave, rejoin, draft, send, resend, edit, discard, earlier, members, roomNames */
   constructor(on) {
     this.#on = on;
     const submit = (id, handle) =>
@@ -63,6 +63,9 @@ export class View {
     click('retry', () => on.retry());
     click('leave', () => on.leave());
     click('rejoin', () => on.rejoin());
+    click('earlier', () => on.earlier());
+    click('members', () => on.members());
+    $('room').addEventListener('focus', () => on.roomNames());
     click('notice-close', () => this.notice(''));
     click('jump', () => this.toBottom());
 
@@ -177,6 +180,29 @@ export class View {
     });
   }
 
+  /** Who is in a room, as a list that is closed again. */
+  members(label, { names, more }) {
+    setText($('members-room'), label);
+    const items = names.map((name) => element('li', '', name));
+    if (more) items.push(element('li', 'hint', 'and more'));
+    $('members-list').replaceChildren(...items);
+    if (!$('members-dialog').open) $('members-dialog').showModal();
+  }
+
+  /** Names of rooms that the user may want to join. */
+  roomNames(names) {
+    $('room-names').replaceChildren(...names.map((name) => {
+      const option = element('option');
+      option.value = `#${name}`;
+      return option;
+    }));
+  }
+
+  typists(names) {
+    const others = names.length > 3 ? 'Several people are' : `${names.join(', ')} ${names.length > 1 ? 'are' : 'is'}`;
+    setText($('typing'), names.length ? `${others} writing…` : '');
+  }
+
   get joinText() {
     return $('room').value;
   }
@@ -238,17 +264,32 @@ export class View {
     $('room-title').textContent = room ? room.label : 'No room yet';
     $('composer-form').hidden = !room;
     $('leave').hidden = !room;
+    $('members').hidden = !room || room.direct;
+    this.typists(room ? [...room.typists.keys()] : []);
     $('leave').textContent = room?.direct ? 'Close' : 'Leave';
     $('composer').placeholder = room ? `Message ${room.label}` : '';
     this.compose(room?.draft ?? '');
     this.outbox();
+    this.#redraw();
+    this.toBottom();
+  }
+
+  /** Older messages stand before the others now: what the user was looking at stays in sight. */
+  earlierShown() {
+    const list = $('messages');
+    const fromEnd = list.scrollHeight - list.scrollTop;
+    this.#redraw();
+    list.scrollTop = list.scrollHeight - fromEnd;
+    $('jump').hidden = true;
+  }
+
+  #redraw() {
     // Busy, so that a screen reader does not read a whole room out when it is opened.
     const log = $('messages').parentElement;
     log.setAttribute('aria-busy', 'true');
     this.#shown = [];
     $('messages').replaceChildren();
     this.#render();
-    this.toBottom();
     setTimeout(() => log.removeAttribute('aria-busy'), 100);
   }
 
@@ -281,6 +322,7 @@ export class View {
     }
     // The line that named the group's author may just have gone past the limit.
     this.#shown[0]?.item.classList.remove('follows');
+    $('earlier').hidden = !this.#room?.earlier || this.#room.direct;
     $('empty').hidden = messages.length > 0;
     $('empty').textContent = this.#room
       ? 'Messages sent from now on appear here.'

@@ -54,6 +54,9 @@ enum Wire {
         f: Vec<String>,
         m: Vec<String>,
     },
+    /// `m` the room, `s` the session that writes, `n` its nickname.
+    #[serde(rename = "t")]
+    Typing { m: String, s: String, n: Option<String> },
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
@@ -92,6 +95,9 @@ enum WireNotice {
     /// Another session took the account's name over.
     #[serde(rename = "x")]
     Superseded {},
+    /// Another session goes on in its place.
+    #[serde(rename = "h")]
+    Resumed {},
     #[serde(rename = "m")]
     MailWaiting {},
 }
@@ -124,6 +130,11 @@ impl Letter {
                 Wire::Revoked { a: account.to_string(), l: login, u: until_s }
             }
             Self::Proclamation(Proclamation::News(bulletin)) => news(bulletin),
+            Self::Proclamation(Proclamation::Typing { room, who }) => Wire::Typing {
+                m: room.to_string(),
+                s: hex(who.session.as_u128()),
+                n: who.nickname.as_ref().map(ToString::to_string),
+            },
         };
         Some(serde_json::to_vec(&wire).unwrap_or_default())
     }
@@ -148,6 +159,11 @@ impl Letter {
                     None => Revocation::BegunUntil(u),
                 };
                 Ok(Self::Proclamation(Proclamation::Revoked { account: nickname(&a)?, which }))
+            }
+            Wire::Typing { m, s, n } => {
+                let nickname = n.as_deref().map(nickname).transpose()?;
+                let who = Actor { session: session(&s)?, nickname };
+                Ok(Self::Proclamation(Proclamation::Typing { room: room(&m)?, who }))
             }
             Wire::News { a, w, t, u, f, m } => {
                 let news = match w {
@@ -198,6 +214,7 @@ impl WireNotice {
             Notice::Asked { room, identifier } => Some(Self::Asked { m: room.to_string(), w: identifier.clone() }),
             Notice::Decided { room, approved } => Some(Self::Decided { m: room.to_string(), y: *approved }),
             Notice::Closing(CloseReason::Superseded) => Some(Self::Superseded {}),
+            Notice::Closing(CloseReason::Resumed) => Some(Self::Resumed {}),
             Notice::MailWaiting => Some(Self::MailWaiting {}),
             // These are told by the node itself.
             Notice::Closing(_)
@@ -205,6 +222,7 @@ impl WireNotice {
             | Notice::PutOut { .. }
             | Notice::Mail(_)
             | Notice::Gap { .. }
+            | Notice::Typing { .. }
             | Notice::News { .. } => None,
         }
     }
@@ -220,6 +238,7 @@ impl WireNotice {
             Self::Asked { m, w } => Notice::Asked { room: room(&m)?, identifier: w },
             Self::Decided { m, y } => Notice::Decided { room: room(&m)?, approved: y },
             Self::Superseded {} => Notice::Closing(CloseReason::Superseded),
+            Self::Resumed {} => Notice::Closing(CloseReason::Resumed),
             Self::MailWaiting {} => Notice::MailWaiting,
         })
     }
@@ -262,6 +281,7 @@ mod tests {
             Notice::Asked { room: room.clone(), identifier: "eve".into() },
             Notice::Decided { room, approved: true },
             Notice::Closing(CloseReason::Superseded),
+            Notice::Closing(CloseReason::Resumed),
             Notice::MailWaiting,
         ];
         let reply_to = NodeId::from_random(u128::MAX);

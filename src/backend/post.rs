@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::BackendError;
-use crate::chat::{News, Nickname, Notice, Revocation, RoomId, SessionId};
+use crate::chat::{Actor, News, Nickname, Notice, Revocation, RoomId, SessionId};
 
 /// What became of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Proclamation {
     Revoked { account: Nickname, which: Revocation },
     /// Those who know an account are to be told this, while they are there.
     News(Bulletin),
+    /// Somebody in a room is writing.
+    Typing { room: RoomId, who: Actor },
 }
 
 /// News of an account and whom it concerns: sessions of its friends, and members of its rooms.

@@ -25,6 +25,8 @@ pub enum CloseReason {
     NicknameLost,
     /// The nickname belongs to an account, and a newer session of it is there.
     Superseded,
+    /// Another session goes on in this one's place.
+    Resumed,
     /// The session's login was ended.
     LoggedOut,
     /// The session brought a login, and its name cannot be claimed now.
@@ -34,7 +36,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::PeerGone,
         Self::PeerLost,
         Self::SlowReader,
@@ -46,6 +48,7 @@ impl CloseReason {
         Self::TooManyConnections,
         Self::NicknameLost,
         Self::Superseded,
+        Self::Resumed,
         Self::LoggedOut,
         Self::LoginUnavailable,
         Self::Restart,
@@ -71,6 +74,7 @@ impl CloseReason {
             Self::TooManyConnections => "too_many_connections",
             Self::NicknameLost => "nickname_lost",
             Self::Superseded => "superseded",
+            Self::Resumed => "resumed",
             Self::LoggedOut => "logged_out",
             Self::LoginUnavailable => "login_unavailable",
             Self::Restart => "restart",
@@ -88,6 +92,7 @@ impl CloseReason {
             | Self::Silent
             | Self::NicknameLost
             | Self::Superseded
+            | Self::Resumed
             | Self::LoggedOut => 1008,
             Self::FrameTooLong => 1009,
             Self::Restart => 1012,
@@ -107,6 +112,7 @@ impl CloseReason {
             Self::TooManyConnections => Some("Too many connections"),
             Self::NicknameLost => Some("Your nickname was taken while the server was cut off"),
             Self::Superseded => Some("Your nickname is used by a newer login"),
+            Self::Resumed => Some("Your session goes on in another connection"),
             Self::LoggedOut => Some("You are logged out"),
             Self::LoginUnavailable => Some("Service is unavailable, try again"),
             Self::Restart => Some("The server is restarting, connect again"),

@@ -232,15 +232,26 @@ pub enum Command {
         after: Option<String>,
         limit: usize,
     },
+    /// The others in the room may see that something is being written.
+    Typing {
+        room: RoomId,
+    },
     /// Is anybody there?
     Ping,
     Time,
     ServerInfo,
-    /// The client says what it is.
-    Introduce,
+    /// The client says what it is; `extended`: and that it wants the extended mode of its dialect.
+    Introduce {
+        extended: bool,
+    },
 }
 
 impl Command {
+    /// Whether the session is in the extended mode of its dialect once this succeeded.
+    pub fn extends(&self) -> bool {
+        matches!(self, Self::Hello { .. } | Self::Introduce { extended: true })
+    }
+
     /// Whether it costs much more than a message: passwords, searches, rooms entered or changed.
     pub fn is_heavy(&self) -> bool {
         let has_password =

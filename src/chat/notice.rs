@@ -1,6 +1,6 @@
 //! What one session is told that answers no request of its own.
 
-use super::{CloseReason, Mail, MessageId, News, Nickname, Position, PrivateMessage, RoomId};
+use super::{Actor, CloseReason, Mail, MessageId, News, Nickname, Position, PrivateMessage, RoomId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -16,6 +16,8 @@ pub enum Notice {
     PutOut { room: RoomId, own_name: Option<Nickname> },
     /// Part of a room's stream is lost: it goes on after this position.
     Gap { room: RoomId, position: Position },
+    /// Somebody in the room is writing. Kept nowhere, and dropped where there is much else to tell.
+    Typing { room: RoomId, who: Actor },
     /// A private message that is not kept for anybody.
     Private {
         message: PrivateMessage,

@@ -1,6 +1,6 @@
 //! What an account is beyond its name: how it presents itself, whom it knows, what is asked of it.
 
-use super::{MessageId, Nickname, RoomId, Source};
+use super::{MessageId, Nickname, Position, RoomId, Source};
 
 /// An account as its directory knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +113,7 @@ impl std::convert::From<User> for UserView {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     pub id: MessageId,
+    pub position: Position,
     /// Microseconds since the Unix epoch.
     pub time_us: i64,
     /// Who said it; `None` when the account is deleted since.

@@ -185,6 +185,8 @@ config! {
         history_count: u64 = 500;
         /// Seconds for which a room's events are kept.
         history_age_s: u64 = 86_400;
+        /// Newest entries kept in Redis for backends that follow who is in which room; 0 for no such outbox.
+        outbox_count: u64 = 100_000;
         /// Rooms that the embedded store keeps; beyond it, the empty room that was quiet for longest is forgotten.
         rooms_max: u64 = 100_000;
     }

@@ -24,6 +24,7 @@ const ASSETS: &[Asset] = assets! {
     "/connection.js" "text/javascript; charset=utf-8" "connection.js";
     "/login.js" "text/javascript; charset=utf-8" "login.js";
     "/rooms.js" "text/javascript; charset=utf-8" "rooms.js";
+    "/stream.js" "text/javascript; charset=utf-8" "stream.js";
     "/view.js" "text/javascript; charset=utf-8" "view.js";
     "/favicon.svg" "image/svg+xml" "favicon.svg";
 };

@@ -119,6 +119,12 @@ impl Mailbox {
         self.put(bytes, |_| None)
     }
 
+    /// Queues what need not be told, unless more than half of what may wait waits already; `false` when it was dropped.
+    pub fn hint(&self, bytes: Bytes) -> bool {
+        let is_roomy = self.state.lock().bytes() + bytes.len() <= self.bytes_max / 2;
+        is_roomy && self.put(bytes, |_| None)
+    }
+
     /// The request in flight is answered: what waited for it follows.
     pub fn replied(&self) {
         let mut state = self.state.lock();
@@ -452,6 +458,15 @@ mod tests {
         assert!(mailbox.until_roomy().await, "what is held waits for the answer, the answer not for it");
         mailbox.close(CloseReason::Restart);
         assert!(!mailbox.until_roomy().await);
+    }
+
+    #[test]
+    fn a_hint_is_dropped_where_much_waits() {
+        let mailbox = mailbox(10);
+        assert!(mailbox.hint("12345".into()));
+        assert!(!mailbox.hint("6".into()));
+        mailbox.event(&red(), "67890".into(), false);
+        assert_eq!((mailbox.closed(), taken(&mailbox).len()), (None, 2));
     }
 
     #[tokio::test]

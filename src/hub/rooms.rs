@@ -11,13 +11,16 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{Mailbox, PutOut, RoomStream, Step};
-use crate::chat::{Actor, Envelope, Epoch, EventKind, Nickname, Notice, Position, RoomId, SessionId};
+use crate::chat::{Actor, Envelope, Epoch, EventKind, Nickname, Notice, Position, RoomId, SessionId, TokenBucket};
 use crate::telemetry::Metrics;
 use crate::wire::{Fanout, WireFormat};
 
 const SHARDS: usize = 64;
 /// The most that is put by for one member while it is told what it missed in a room.
 const WAITING_BYTES_MAX: usize = 256 * 1024;
+
+/// How many who write a room's members are told of each second: what a person can take in.
+const TYPISTS_PER_SECOND: u32 = 10;
 
 /// Asks for a room's traffic with its first local member and gives it up with the last.
 ///
@@ -136,6 +139,8 @@ struct RoomState {
     catching_up: bool,
     /// The newest event heard while catching up.
     heard: Option<Position>,
+    /// How often the members are told that somebody writes. Boxed, because in most rooms nobody says so.
+    typing: Option<Box<TokenBucket>>,
 }
 
 struct Entry {
@@ -344,6 +349,35 @@ impl Hub {
         };
         self.reap_if_empty(id, state);
         delivered
+    }
+
+    /// Tells a room's members here, but the one who does it, that somebody is writing: in no place among the room's events, to
+    /// each who has room for it, and only so often. `false` when nobody was told for that.
+    pub fn tell_typing(&self, id: &RoomId, who: &Actor, now_ms: u64) -> bool {
+        let Some(room) = self.room(id) else { return true };
+        let mut state = room.state.lock();
+        let bucket = state
+            .typing
+            .get_or_insert_with(|| Box::new(TokenBucket::new(TYPISTS_PER_SECOND, TYPISTS_PER_SECOND, now_ms)));
+        if !bucket.take(now_ms) {
+            return false;
+        }
+        let notice = Notice::Typing { room: id.clone(), who: who.clone() };
+        let mut encoded: Vec<(WireFormat, Option<Bytes>)> = Vec::new();
+        for entry in state.members.values() {
+            let LocalMember { session, mailbox, format, .. } = &entry.member;
+            if *session == who.session || !matches!(entry.phase, Phase::Active | Phase::Ahead(_)) {
+                continue;
+            }
+            let index = encoded.iter().position(|(known, _)| known == format).unwrap_or_else(|| {
+                encoded.push((*format, format.tell(&notice)));
+                encoded.len() - 1
+            });
+            if let Some(bytes) = &encoded[index].1 {
+                mailbox.hint(bytes.clone());
+            }
+        }
+        true
     }
 
     /// The rooms with local members.

@@ -220,6 +220,7 @@ async fn backend(
         command_timeout: millis(config.redis.command_timeout_ms),
         kept_rooms: config.limits.kept_rooms,
         history_count: storage.history_count,
+        outbox_count: storage.outbox_count,
         history_age: Duration::from_secs(storage.history_age_s),
         lease: millis(config.cluster.lease_ms),
         resume: Duration::from_secs(config.session.resume_s),

@@ -41,6 +41,7 @@ pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationT
             }
             Heard::Proclamation(Proclamation::Revoked { account, which }) => chat.sessions.revoke(&account, &which),
             Heard::Proclamation(Proclamation::News(bulletin)) => chat.tell_news(&bulletin),
+            Heard::Proclamation(Proclamation::Typing { room, who }) => chat.tell_typing(&room, &who),
             Heard::Interrupted => {
                 catch_ups.all();
                 catch_ups.look_at_logins();

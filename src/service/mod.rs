@@ -64,7 +64,9 @@ pub use server::ServerNames;
 use crate::ambient::{Clock, Entropy};
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
-use crate::chat::{Applicant, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId, SessionId};
+use crate::chat::{
+    Applicant, CloseReason, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId, SessionId,
+};
 use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
 
@@ -262,6 +264,7 @@ impl Chat {
             }
             Command::Receive { source, from, limit } => self.receive(who, source, from, limit).await,
             Command::History { room, range } => self.history(who, room, range).await,
+            Command::Typing { room } => self.typing(who, room).await,
             Command::Create { room, wishes } => self.create(who, room, wishes).await,
             Command::Change { room, wishes } => self.change(who, room, wishes).await,
             Command::Destroy { room } => self.destroy(who, room).await,
@@ -296,7 +299,7 @@ impl Chat {
                 self.search_rooms(who, &query, after.as_deref(), limit).await
             }
             Command::ReadPage { room, page } => self.read_page(who, &room, page).await,
-            Command::Ping | Command::Introduce => Ok(Reply::Done),
+            Command::Ping | Command::Introduce { .. } => Ok(Reply::Done),
             Command::Time => Ok(Reply::Time { now_s: self.clock.unix_us() / 1_000_000 }),
             Command::ServerInfo => self.server_info().await,
             other => {
@@ -320,7 +323,7 @@ impl Chat {
             | Command::Ping
             | Command::Time
             | Command::ServerInfo
-            | Command::Introduce => Ok(()),
+            | Command::Introduce { .. } => Ok(()),
             Command::Login { .. } if !self.is_barred(who) => Ok(()),
             _ if nameless || self.is_barred(who) => Err(Refusal::LoginRequired),
             _ => Ok(()),
@@ -353,7 +356,7 @@ impl Chat {
                 return;
             }
             Settling::Inherited { former } => {
-                self.supersede(former).await;
+                self.end_elsewhere(former, CloseReason::Resumed).await;
                 return;
             }
             Settling::All(all) => {

@@ -106,7 +106,7 @@ impl Chat {
         };
         self.bear_login(who, login).await;
         if let Some(older) = from {
-            self.supersede(older).await;
+            self.end_elsewhere(older, CloseReason::Superseded).await;
         }
         self.take_name(who, nickname.clone(), true).await;
         let afterwards = Some(Settling::Arrival { was_there: from.is_some() });
@@ -138,8 +138,9 @@ impl Chat {
         }
     }
 
-    pub(super) async fn supersede(&self, older: SessionId) {
-        match self.backend.post.deliver(older, &Notice::Closing(CloseReason::Superseded)).await {
+    /// Ends a session, on whatever node, that has lost its name to another one.
+    pub(super) async fn end_elsewhere(&self, older: SessionId, reason: CloseReason) {
+        match self.backend.post.deliver(older, &Notice::Closing(reason)).await {
             Ok(Delivery::Done | Delivery::NoSession) => {}
             // It has lost the name in any case, and finds out when its node restores what its sessions hold.
             Ok(Delivery::NoNode) => tracing::debug!(session = %older, "a superseded session's node does not hear"),

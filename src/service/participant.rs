@@ -25,6 +25,8 @@ pub struct Participant {
     pub(super) asked: Vec<RoomId>,
     /// Events that this session caused and will see pass.
     pub(super) caused: u64,
+    /// Rooms in which it was writing lately, and since when, on the node's own clock.
+    pub(super) typed: Vec<(RoomId, u64)>,
     /// Where its connection comes from.
     pub(super) peer: IpAddr,
     /// Rooms of its account could not be attended yet.
@@ -49,6 +51,7 @@ impl Participant {
             rooms: Vec::new(),
             asked: Vec::new(),
             caused: 0,
+            typed: Vec::new(),
             peer: peer.to_canonical(),
             owes_attendance: false,
             correspondence: None,

@@ -86,7 +86,8 @@ impl Chat {
             let sender = (!gone.is_gone(&envelope)).then(|| envelope.event.actor.identifier());
             match envelope.event.kind {
                 EventKind::Message { id, text } => {
-                    Some(Told { id, time_us: envelope.time_us, sender, source: source.clone(), text })
+                    let position = envelope.position;
+                    Some(Told { id, position, time_us: envelope.time_us, sender, source: source.clone(), text })
                 }
                 _ => None,
             }
@@ -182,12 +183,14 @@ fn edge_of(span: Span, records: &[Envelope]) -> Edge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::{Epoch, Position};
 
     fn ids(from: From, limit: usize) -> (Vec<u32>, bool) {
         let source = Source::Room(RoomId::parse("red").unwrap());
         // Numbers come in blocks, so they need not grow.
         let told = |(at, id): (usize, &u32)| Told {
             id: MessageId(*id),
+            position: Position { epoch: Epoch::new(1), offset: at as u64 },
             time_us: at as i64,
             sender: None,
             source: source.clone(),

@@ -252,7 +252,7 @@ impl Chat {
         let is_kept = match self.backend.resumption.remember(who.id, &memo).await {
             Ok(true) => true,
             Ok(false) => {
-                who.mailbox.close(CloseReason::Superseded);
+                who.mailbox.close(CloseReason::Resumed);
                 false
             }
             Err(error) => {

@@ -1,10 +1,15 @@
 //! Messages in rooms: said, and read again.
 
+use std::time::Duration;
+
 use super::{Chat, Participant, unavailable};
-use crate::backend::{Publication, Published, Publisher};
-use crate::chat::{Epoch, Event, EventKind, MessageId, Position, Refusal, Reply, RoomId, RoomRef, TimeRange};
+use crate::backend::{Proclamation, Publication, Published, Publisher};
+use crate::chat::{Actor, Epoch, Event, EventKind, MessageId, Position, Refusal, Reply, RoomId, RoomRef, TimeRange};
 use crate::planted::{self, Bug};
 use crate::telemetry::traces::PublishSpan;
+
+/// For how long others may believe that somebody writes who said so.
+const TYPING_LIFE: Duration = Duration::from_secs(3);
 
 impl Chat {
     pub(super) async fn send(
@@ -40,6 +45,32 @@ impl Chat {
         self.metrics.publishes_total.inc();
         who.caused += 1;
         Ok(Reply::Sent { position, id, time_us })
+    }
+
+    /// Has the others in a room told that somebody is writing. Again within [`TYPING_LIFE`] it is not said again. Nothing is kept,
+    /// and what cannot be said now is not said.
+    pub(super) async fn typing(&self, who: &mut Participant, room: RoomId) -> Result<Reply, Refusal> {
+        if !who.rooms.contains(&room) {
+            return Err(Refusal::NotJoined);
+        }
+        let now_ms = self.clock.now_ms();
+        who.typed.retain(|(_, since_ms)| now_ms.saturating_sub(*since_ms) < TYPING_LIFE.as_millis() as u64);
+        if who.typed.iter().any(|(other, _)| *other == room) {
+            self.metrics.typing_total.with_label_values(&["coalesced"]).inc();
+            return Ok(Reply::Done);
+        }
+        who.typed.push((room.clone(), now_ms));
+        let said = self.backend.post.proclaim(&Proclamation::Typing { room, who: who.actor() }).await;
+        said.map_err(|error| unavailable("typing", &error))?;
+        self.metrics.typing_total.with_label_values(&["said"]).inc();
+        Ok(Reply::Done)
+    }
+
+    /// Somebody on some node is writing.
+    pub(super) fn tell_typing(&self, room: &RoomId, who: &Actor) {
+        if !self.hub.tell_typing(room, who, self.clock.now_ms()) {
+            self.metrics.typing_total.with_label_values(&["dropped"]).inc();
+        }
     }
 
     /// The session believes that it is in the room, and the broker does not.

@@ -78,7 +78,7 @@ impl Chat {
         if let Some(memo) = &standing.memo {
             if !self.backend.resumption.remember(actor.session, memo).await? {
                 // While this node was cut off, its client has gone on elsewhere, with all that it had.
-                standing.mailbox.close(CloseReason::Superseded);
+                standing.mailbox.close(CloseReason::Resumed);
                 return Ok(());
             }
             if !roster.has_memo(actor.session) {
@@ -93,6 +93,8 @@ impl Chat {
             if !matches!(claimed, Claimed::Done { .. }) {
                 let reason = if standing.account { CloseReason::Superseded } else { CloseReason::NicknameLost };
                 standing.mailbox.close(reason);
+                // Its rooms would see somebody come and go under the name of another.
+                return Ok(());
             } else if !held() {
                 presence.release(nickname, actor.session).await?;
                 if held() {

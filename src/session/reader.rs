@@ -44,6 +44,7 @@ pub(super) async fn run(
         extended: opening.extended,
         login: opening.login,
         peer: opening.peer,
+        owes_proof: false,
         mailbox: mailbox.clone(),
         id,
         shared,
@@ -62,7 +63,11 @@ pub(super) async fn run(
     mailbox.close(reason);
     mailbox.finish(reader.last_words(reason));
     if let Some(speaking) = reader.speaking {
-        end(speaking.who, reason, shared).await;
+        if reader.owes_proof {
+            shared.chat.depart(speaking.who).await;
+        } else {
+            end(speaking.who, reason, shared).await;
+        }
     }
     reason
 }
@@ -87,6 +92,9 @@ struct Reader<'a> {
     /// Brought along and not used yet.
     login: Option<Box<Login>>,
     peer: IpAddr,
+    /// It goes on in another's place, and its client was not heard of since it was told so: if it is lost before, the client may
+    /// not know the token by which to come back, and had better find its name free.
+    owes_proof: bool,
     mailbox: Arc<Mailbox>,
     id: SessionId,
     shared: &'a Shared,
@@ -199,6 +207,7 @@ impl Reader<'_> {
                     Ok(count) => {
                         self.shared.metrics.bytes_in_total.inc_by(count as u64);
                         keepalive.heard();
+                        self.owes_proof = false;
                     }
                 },
                 due = keepalive.due() => match due {
@@ -206,6 +215,14 @@ impl Reader<'_> {
                     Due::Silent => return CloseReason::Silent,
                 },
             }
+        }
+    }
+
+    /// Has the client show that it got the answer, where it does so by itself.
+    fn ask_for_proof(&mut self) {
+        if let Some(ping) = ping_frame(self.framing) {
+            self.mailbox.reply(ping);
+            self.owes_proof = true;
         }
     }
 
@@ -322,14 +339,17 @@ impl Reader<'_> {
         if caused != Caused::Nothing {
             self.mailbox.await_reply(caused);
         }
-        let is_hello = matches!(command, Ok(Command::Hello { .. }));
+        let extends = command.as_ref().is_ok_and(Command::extends);
         let format = WireFormat { form, framing: self.framing };
         let (result, afterwards) = speaking.carry_out(command, needs, format, tag.forms(), self.shared).await;
-        if is_hello && result.is_ok() {
+        if extends && result.is_ok() {
             self.extend().await;
         }
         self.answer(&tag, &result).await;
         self.mailbox.replied();
+        if matches!(result, Ok(Reply::Resumed { .. })) {
+            self.ask_for_proof();
+        }
         if let (Some(afterwards), Some(speaking)) = (afterwards, &mut self.speaking) {
             self.shared.chat.settle(&mut speaking.who, afterwards).await;
         }

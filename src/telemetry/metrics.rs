@@ -121,6 +121,7 @@ metrics! {
     backfills_total: IntCounterVec "crosstalk_backfills_total" ["outcome"] [] "Rooms read again from the stream after a gap: complete, incomplete (retention no longer covers it) or failed.";
     gaps_total: IntCounter "crosstalk_gaps_total" [] [] "Holes that could not be filled, or new epochs; the members are told in dialects that have words for it.";
     recoveries_total: IntCounterVec "crosstalk_recoveries_total" ["outcome"] [] "Rooms that clients came back to with a position: complete (all that was missed was told) or incomplete (they were told that it is not).";
+    typing_total: IntCounterVec "crosstalk_typing_total" ["outcome"] [] "Times that somebody was writing: said (to all nodes), coalesced (said moments ago) or dropped (heard here, too many in the room).";
     lease_renewals_total: IntCounterVec "crosstalk_lease_renewals_total" ["outcome"] [] "Lease heartbeats: held, fenced (the lease was lost and a new one taken) or failed.";
     sweeps_total: IntCounter "crosstalk_sweeps_total" [] [] "Dead nodes this node cleaned up after.";
     swept_names_total: IntCounter "crosstalk_swept_names_total" [] [] "Nicknames freed from dead nodes.";

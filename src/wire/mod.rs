@@ -53,7 +53,8 @@ impl DialectKind {
             (Self::Simple, false) => &simple::Simple { extended: false },
             (Self::Simple, true) => &simple::Simple { extended: true },
             (Self::Pychat, _) => &pychat::Pychat,
-            (Self::Scrp, _) => &scrp::Scrp,
+            (Self::Scrp, false) => &scrp::Scrp { extended: false },
+            (Self::Scrp, true) => &scrp::Scrp { extended: true },
         }
     }
 }

@@ -136,6 +136,7 @@ impl Dialect for Pychat {
             Notice::Closing(_)
             | Notice::MailWaiting
             | Notice::Gap { .. }
+            | Notice::Typing { .. }
             | Notice::News { .. }
             | Notice::Asked { .. }
             | Notice::Decided { .. } => None,

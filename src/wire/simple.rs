@@ -166,6 +166,7 @@ impl Dialect for Simple {
             | Notice::MailWaiting
             | Notice::News { .. }
             | Notice::Gap { .. }
+            | Notice::Typing { .. }
             | Notice::Closing(_) => None,
         }
     }

@@ -91,6 +91,7 @@ mod friends;
 mod inbox;
 mod members;
 mod numbers;
+mod outbox;
 mod owner;
 mod post;
 mod resumption;
@@ -182,6 +183,7 @@ fn settings(server: &Server) -> Settings {
         command_timeout: DEADLINE,
         kept_rooms: KEPT_ROOMS,
         history_count: KEPT,
+        outbox_count: 100,
         history_age: Duration::from_secs(3_600),
         lease: DEADLINE,
         resume: DEADLINE,

@@ -203,3 +203,33 @@ async fn a_live_session_is_not_thrown_out_of_what_it_claimed_again() {
     assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(1), "alice is still in");
     assert_eq!(bench.presence.members(&RoomId::parse("blue").unwrap()).await, Ok(0));
 }
+
+#[tokio::test]
+async fn an_heir_that_was_not_answered_asks_again() {
+    let bench = bench();
+    let resumes = Conduct { resumes: true, ..CONDUCT };
+    let participant = |session| {
+        let mailbox = Arc::new(Mailbox::new(10_000, bench.metrics.clone()));
+        Participant::new(SessionId::from_u128(session), mailbox, resumes, PEER)
+    };
+    let (mut alice, mut heir, mut other) = (participant(1), participant(2), participant(3));
+    let Ok(Reply::Welcome { resume: Some(token), .. }) = bench.chat.greet(&mut alice, None).await.result else {
+        panic!("no token");
+    };
+    bench.login(&mut alice, "alice").await.unwrap();
+    bench.lose_answers(true);
+    let unavailable = bench.chat.resume(&mut heir, &token, Vec::new()).await.result;
+    assert_eq!(unavailable, Err(Refusal::Unavailable));
+    bench.lose_answers(false);
+    assert_eq!(bench.chat.resume(&mut other, &token, Vec::new()).await.result, Err(Refusal::NotResumable));
+    let Ok(Reply::Resumed { nickname, resume, .. }) = bench.chat.resume(&mut heir, &token, Vec::new()).await.result
+    else {
+        panic!("the heir is refused");
+    };
+    assert_eq!(nickname, Nickname::parse("alice").ok());
+    assert_eq!(bench.chat.resume(&mut heir, &token, Vec::new()).await.result, Err(Refusal::NotResumable), "it has all");
+    bench.chat.depart(alice).await;
+    bench.chat.depart(heir).await;
+    assert_eq!(bench.chat.resume(&mut other, &resume, Vec::new()).await.result, Err(Refusal::NotResumable), "it ended");
+    bench.login(&mut other, "alice").await.expect("the name is free");
+}

@@ -324,6 +324,26 @@ async fn a_newer_session_of_an_account_ends_the_older_one() {
     assert_eq!(other, Err(Refusal::AlreadyLoggedIn(nickname("alice"))));
 }
 
+/// The bench's clock stands still, so all of it happens at the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn typing_is_said_once_for_a_while_and_told_of_only_so_many() {
+    let bench = bench(false);
+    let typing = || Command::Typing { room: room("red") };
+    let count = |outcome| bench.metrics.typing_total.with_label_values(&[outcome]).get();
+    let mut outsider = bench.arrive(100).await;
+    assert_eq!(bench.ask(&mut outsider, typing()).await, Err(Refusal::NotJoined));
+    let mut creator = bench.arrive(101).await;
+    bench.create(&mut creator, "red", AccessType::Public).await.unwrap();
+    for session in 1..=11 {
+        let mut guest = bench.arrive(session).await;
+        bench.join(&mut guest, "red").await.unwrap();
+        assert_eq!(bench.ask(&mut guest, typing()).await, Ok(Reply::Done));
+        assert_eq!(bench.ask(&mut guest, typing()).await, Ok(Reply::Done));
+    }
+    bench.dispatched().await;
+    assert_eq!((count("said"), count("coalesced"), count("dropped")), (11, 11, 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_a_login_is_required_guests_can_do_nothing_else() {
     let bench = bench(true);

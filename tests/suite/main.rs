@@ -9,8 +9,10 @@
 mod accounts;
 mod accounts_scrp;
 mod broker_away;
+mod broker_states;
 mod cluster;
 mod evening;
+mod fencing;
 mod gaps;
 mod history;
 mod inbox;
@@ -18,6 +20,7 @@ mod limits;
 mod listeners;
 mod login;
 mod node_death;
+mod outbox;
 mod parity;
 mod private;
 mod process;

@@ -217,8 +217,8 @@ async fn sessions_of_a_node_that_goes_away_go_on_elsewhere() {
     for name in ["held", "closed"] {
         assert_eq!(bob.refused(&Action.claim(name)).await, "Nickname already in use", "it is kept for its heir");
     }
-    held.return_as(&staying, "held").await;
-    closed.lose().return_as(&staying, "closed").await;
+    let _held = held.return_as(&staying, "held").await;
+    let _closed = closed.lose().return_as(&staying, "closed").await;
     assert_eq!(comings_and_goings(watcher, &mut bob).await, ["+held", "+closed", "+plain", "-plain"]);
 }
 
@@ -280,6 +280,20 @@ async fn of_those_who_come_with_one_token_one_gets_the_name() {
     let losers = answers.iter().filter(|(_, answer)| Action.error(answer) == Some(NOT_RESUMABLE)).count();
     assert_eq!((winners, losers), (1, 7));
     assert_eq!(redis.list(&["SMEMBERS", "ct:room:{red}:members"]).len(), 1);
+}
+
+/// Then it does not know the new token, and could not come back by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_lost_before_the_answer_finds_the_name_free() {
+    let node = Plan::embedded().start();
+    let lost = Guest::member(&node, "alice").await.lose();
+    holds(&node, 1.0).await;
+    let mut hasty = Guest::connect(&node).await;
+    hasty.client.send(&lost.request()).await;
+    drop(hasty);
+    let mut again = Client::connect(&node, Action, Transport::Tcp).await;
+    // Well before the time for coming back is over.
+    until("the name is free", async || Action.error(&again.ask(&Action.claim("alice")).await).is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

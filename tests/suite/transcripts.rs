@@ -154,6 +154,9 @@ async fn appear(part: &Part, node: &Node, transport: Transport, tag: &str) -> Re
     client.ignore(Box::new(move |frame| is_about_another(&tag, frame)));
     if let (Dialect::Scrp, Some(account)) = (dialect, account) {
         client.try_claim(account).await?;
+        if let Some(hello) = dialect.hello(None).filter(|_| *extended && transport == Transport::Tcp) {
+            client.try_ask(&hello).await?;
+        }
     } else if transport == Transport::Tcp {
         let login = account.as_deref().zip(token.as_deref()).map(|(account, token)| dialect.login(account, token));
         let hello = dialect.hello(token.as_deref()).filter(|_| *extended);

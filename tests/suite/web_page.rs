@@ -74,6 +74,72 @@ async fn two_browsers_on_two_replicas_and_a_pychat_client_talk() {
     alice.shows_no("#rooms [data-room=main]").await;
 }
 
+/// What was said before one came, who is there, who is writing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_shows_earlier_messages_members_and_who_is_writing() {
+    let redis = Redis::start();
+    let nodes = [Plan::on(&redis).start(), Plan::on(&redis).start()];
+    let mut carol = Client::member(&nodes[0], Pychat, "carol", "main").await;
+    for number in 0..60 {
+        carol.say("main", &format!("old {number}")).await;
+    }
+    let (alice, bob) = tokio::join!(page(&nodes[0], Screen::Desk), page(&nodes[1], Screen::Phone));
+    alice.sign_in("alice").await;
+    bob.sign_in("bob").await;
+    alice.join("main").await;
+    bob.join("main").await;
+    alice.click("#earlier").await;
+    alice.shows_message("carol", "old 10").await;
+    alice.shows_no("#messages [data-text='old 9']").await;
+    alice.click("#earlier").await;
+    alice.shows_message("carol", "old 0").await;
+    alice.shows_no("#earlier:not([hidden])").await;
+    assert_eq!(alice.count("#messages .message").await, 60, "each of them once");
+
+    alice.click("#members").await;
+    eventually("the page lists the members", async || match alice.text("#members-list").await? {
+        text if ["alice", "bob", "carol"].iter().all(|name| text.contains(name)) => Ok(()),
+        text => Err(text),
+    })
+    .await;
+    alice.screenshot("desk-members").await;
+    alice.click("#members-dialog button").await;
+
+    bob.fill("#composer", "I am about to").await;
+    eventually("the page tells who is writing", async || match alice.text("#typing").await? {
+        text if text == "bob is writing…" => Ok(()),
+        text => Err(text),
+    })
+    .await;
+    bob.fits_its_width().await;
+}
+
+/// Only the network is lost, and the room goes on meanwhile: what was missed is shown, once, and nothing is said to be missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_comes_back_shows_what_it_missed() {
+    let redis = Redis::start();
+    let keeper = Plan::on(&redis).start();
+    let address = format!("127.0.0.1:{}", ports::lasting());
+    let plan = Plan::on(&redis).set("listen.http", &address);
+    let plan = plan.set("cluster.lease_ms", "4000").set("cluster.heartbeat_ms", "1000");
+    let mut node = plan.start();
+    let mut carol = Client::member(&keeper, Pychat, "carol", "main").await;
+    let alice = page(&node, Screen::Desk).await;
+    alice.sign_in("alice").await;
+    alice.join("main").await;
+    alice.say("before").await;
+    alice.shows_message("alice", "before").await;
+    node.kill9();
+    alice.shows("#status[data-state=offline]").await;
+    carol.say("main", "meanwhile").await;
+    let _node = plan.start();
+    alice.shows_message("carol", "meanwhile").await;
+    carol.say("main", "afterwards").await;
+    alice.shows_message("carol", "afterwards").await;
+    assert_eq!(alice.count("#messages .message").await, 3, "each message once");
+    assert_eq!(alice.count("#messages .system").await, 0, "nothing is said to be missing");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_comes_back_by_itself_after_the_gateway_was_killed_and_started() {
     comes_back(Plan::embedded()).await;

@@ -6,28 +6,42 @@ use super::super::{BackendError, Memo, Resumption};
 use super::Embedded;
 use crate::chat::SessionId;
 
+/// What is kept of one session.
+pub struct Remembered {
+    memo: Memo,
+    /// The session that goes on in its place.
+    heir: Option<SessionId>,
+}
+
 #[async_trait]
 impl Resumption for Embedded {
     async fn remember(&self, session: SessionId, memo: &Memo) -> Result<bool, BackendError> {
         let memo = memo.clone();
         self.ask(move |state, _| {
-            state.memos.insert(session, memo);
-            Ok(true)
+            let has_heir = state.memos.get(&session).is_some_and(|kept| kept.heir.is_some());
+            if !has_heir {
+                state.memos.insert(session, Remembered { memo, heir: None });
+            }
+            Ok(!has_heir)
         })
         .await
     }
 
-    /// This backend always answers, so nobody has to ask again.
+    /// That there is an heir is remembered until the session is ended, which is on this very node.
     async fn take_over(
         &self,
         session: SessionId,
         secret_hash: &str,
-        _heir: SessionId,
+        heir: SessionId,
     ) -> Result<Option<Memo>, BackendError> {
         let secret_hash = secret_hash.to_owned();
         self.ask(move |state, _| {
-            let fits = state.memos.get(&session).is_some_and(|memo| memo.secret_hash == secret_hash);
-            Ok(if fits { state.memos.remove(&session) } else { None })
+            let kept = state.memos.get_mut(&session).filter(|kept| kept.memo.secret_hash == secret_hash);
+            let kept = kept.filter(|kept| kept.heir.is_none_or(|other| other == heir));
+            Ok(kept.map(|kept| {
+                kept.heir = Some(heir);
+                kept.memo.clone()
+            }))
         })
         .await
     }

@@ -8,13 +8,14 @@ use super::super::{BackendError, Heard, Holder, InboundSender};
 use super::accounts::Accounts;
 use super::attempts::Tries;
 use super::kept::Kept;
+use super::resumption::Remembered;
 use super::room::Room;
 use super::search::Index;
 use super::store::{Batch, RoomRow, Store};
 use super::stream::Keys;
 use super::{Job, Retention};
 use crate::ambient::{Clock, Entropy};
-use crate::backend::{Memo, NodeCount};
+use crate::backend::NodeCount;
 use crate::chat::{Epoch, Nickname, RoomId, SessionId};
 
 /// Microseconds between two looks for what outlived its retention.
@@ -30,7 +31,7 @@ pub struct State {
     pub entropy: Entropy,
     pub nicknames: HashMap<Nickname, Holder>,
     /// Sessions that may be gone on with.
-    pub memos: HashMap<SessionId, Memo>,
+    pub memos: HashMap<SessionId, Remembered>,
     pub accounts: Accounts,
     pub rooms: HashMap<RoomId, Room>,
     /// Rooms that were created, in the order of their ids.

@@ -59,6 +59,10 @@ impl Broker for Redis {
     }
 
     fn subscribe(&self, room: &RoomId) -> oneshot::Receiver<bool> {
+        if self.link.check_up().is_err() {
+            // The bus would find that out after a wait of its own, and whoever wants to join waits with it.
+            return oneshot::channel().1;
+        }
         self.bus.subscribe(room)
     }
 

@@ -147,6 +147,16 @@ impl Keys {
         format!("{}room:{{{room}}}:key:{author}:{key}", self.prefix)
     }
 
+    /// Stream of what backends follow, of all rooms.
+    pub fn outbox(&self) -> String {
+        format!("{}outbox", self.prefix)
+    }
+
+    /// The same of one room, in its slot.
+    pub fn room_outbox(&self, room: &RoomId) -> String {
+        format!("{}outbox:{{{room}}}", self.prefix)
+    }
+
     /// Sorted set of all kept rooms, every score 0, so that it is in the order of their ids.
     pub fn kept_rooms(&self) -> String {
         format!("{}rooms", self.prefix)

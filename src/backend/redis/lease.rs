@@ -186,14 +186,9 @@ impl Redis {
 
     /// Whether this survivor is the one to sweep. Only to save work: each release is harmless to repeat.
     async fn may_sweep(&self, lease: &str, connection: &mut MultiplexedConnection) -> Result<bool, BackendError> {
-        let mut lock = redis::cmd("SET");
-        lock.arg(self.keys.lease_sweep(lease))
-            .arg(&self.settings.node)
-            .arg("NX")
-            .arg("PX")
-            .arg(SWEEP_LOCK.as_millis() as u64);
-        let taken: Option<String> = self.timed(lock.query_async(connection)).await?;
-        Ok(taken.is_some())
+        let mut lock = self.scripts.lock.prepare_invoke();
+        lock.key(self.keys.lease_sweep(lease)).arg(&self.settings.node).arg(SWEEP_LOCK.as_millis() as u64);
+        self.timed(lock.invoke_async(connection)).await
     }
 
     async fn sweep_lease(
@@ -347,14 +342,11 @@ impl Redis {
     /// A call of a script that changes a room and tells it: its keys, and the arguments all of them begin with.
     pub(super) fn membership_call<'a>(&self, script: &'a Script, room: &RoomId, event: &Event) -> ScriptInvocation<'a> {
         let mut call = self.room_call(script, room);
-        call.arg(self.keys.room_channel(room))
-            .arg(encode_event(event))
-            .arg(self.settings.history_count)
-            .arg(self.fresh_epoch());
+        call.arg(self.keys.room_channel(room)).arg(encode_event(event)).arg(self.keep(room)).arg(self.fresh_epoch());
         call
     }
 
-    /// A call of a script that changes a room: all that is kept of it.
+    /// A call of a script that changes a room: all that is kept of it, and where backends are told.
     pub(super) fn room_call<'a>(&self, script: &'a Script, room: &RoomId) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
         call.key(self.keys.room(room))
@@ -365,6 +357,9 @@ impl Redis {
             .key(self.keys.room_admitted(room))
             .key(self.keys.room_applicants(room))
             .key(self.keys.room_roll(room));
+        if let Some(outbox) = self.outbox.key(&self.keys, room) {
+            call.key(outbox);
+        }
         call
     }
 }

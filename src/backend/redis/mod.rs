@@ -18,6 +18,7 @@ mod keys;
 mod lease;
 mod link;
 mod members;
+mod outbox;
 mod post;
 mod presence;
 mod resumption;
@@ -44,6 +45,7 @@ use bus::Bus;
 use keys::Keys;
 use lease::HeldLease;
 use link::Link;
+use outbox::Outbox;
 use scripts::Scripts;
 
 /// Oldest server with everything used here.
@@ -63,6 +65,8 @@ pub struct Settings {
     pub kept_rooms: u64,
     /// Newest events kept per room, about.
     pub history_count: u64,
+    /// Newest entries kept for backends that follow, about; 0: none are written.
+    pub outbox_count: u64,
     /// How long a room's events outlive its last member, and the age at which they are no longer shown.
     pub history_age: Duration,
     pub lease: Duration,
@@ -84,6 +88,7 @@ pub struct Redis {
     link: Arc<Link>,
     pool: deadpool_redis::Pool,
     bus: Bus,
+    outbox: Outbox,
     /// Numbers of the letters that are to be answered for.
     letters: AtomicU64,
     /// The lease under which this node claims.
@@ -119,6 +124,7 @@ impl Redis {
                 .await?;
         let redis = Self {
             scripts: Scripts::new(),
+            outbox: Outbox::of(settings.outbox_count, false),
             lease: RwLock::default(),
             lease_sure_until_ms: AtomicU64::new(0),
             lease_kept_since_ms: AtomicU64::new(0),

@@ -7,12 +7,13 @@
 use async_trait::async_trait;
 
 use super::super::search::words;
-use super::super::{ADMINS_MAX, Asker, BackendError, Creation, Decided, RoomChange, RoomFault, Rooms};
+use super::super::{ADMINS_MAX, Asker, BackendError, Creation, Decided, RoomChange, RoomFault, Rooms, encode_event};
 use super::Redis;
 use super::applicants::{Decision, read_applicant};
 use super::catalogue::{STORED, fields, odd_answer, record, stored_access};
 use crate::chat::{
     Actor, Applicant, Epoch, Event, EventKind, Nickname, Position, RoomId, RoomNews, RoomRecord, RoomSummary, RoomView,
+    SessionId,
 };
 
 /// What a script says beside "done".
@@ -26,6 +27,12 @@ pub(super) fn verdict(word: &str) -> Result<Result<(), RoomFault>, BackendError>
         "full" => Ok(Err(RoomFault::TooMany)),
         other => Err(BackendError::Failed(format!("a script said {other:?}"))),
     }
+}
+
+/// The creation as the outbox has it: made by the owner, whose session does not matter.
+fn creation(room: &RoomId, record: &RoomRecord) -> Vec<u8> {
+    let owner = Actor { session: SessionId::from_u128(0), nickname: record.owner.clone() };
+    encode_event(&Event::new(owner, EventKind::Created { room: room.clone() }))
 }
 
 #[async_trait]
@@ -44,6 +51,7 @@ impl Rooms for Redis {
         self.add_words(&self.keys.search_rooms(), room.as_str(), &found_by, &mut connection).await?;
         let mut call = self.room_call(&self.scripts.create, room);
         call.arg(self.fresh_epoch()).arg(u8::from(is_full)).arg(record.owner.as_ref().map_or("", Nickname::as_str));
+        call.arg(self.keep(room)).arg(creation(room, record));
         for (field, value) in fields(record) {
             call.arg(field).arg(value);
         }

@@ -2,7 +2,7 @@
 //!
 //! Each begins with a shebang, by which Redis refuses it as a whole, before its first line, when it is out of memory, read-only or
 //! without the replicas it must have. Those that free, end what somebody may do, or keep a lease are carried out even out of
-//! memory (`frees`): a leave that waits for memory would be a ghost, and a lease that cannot be kept would have the living swept.
+//! memory (`frees`): a leave that waits for memory would be a ghost, and without its lease a living node would be taken for dead.
 
 use redis::Script;
 
@@ -45,10 +45,11 @@ scripts! {
     claim after "fence";
     release [frees];
     renew [frees];
+    lock [frees];
     remember after "fence";
     take_over [frees];
     abandon [frees];
-    create after "members";
+    create after "append" "members";
     destroy [frees] after "append" "demolish";
     change after "append" "runs";
     decide after "append" "runs" "applicants" "members";

@@ -70,6 +70,13 @@ struct Private<'a> {
     time: String,
 }
 
+#[derive(Serialize)]
+struct Typing<'a> {
+    action: &'static str,
+    room_id: RoomIdForm<'a>,
+    author: &'a str,
+}
+
 /// A room id in the JSON form with which the subscriber joined.
 #[derive(Clone, Copy)]
 pub struct RoomIdForm<'a>(pub EventForm, pub &'a str);
@@ -203,6 +210,11 @@ pub fn notice(form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
             epoch: Some(position.epoch.value()),
             offset: Some(position.offset),
             ..RoomEvent::default()
+        })),
+        Notice::Typing { room, who } if extended => Some(json(&Typing {
+            action: "TYPING",
+            room_id: RoomIdForm(form, room.as_str()),
+            author: &who.identifier(),
         })),
         // This dialect has no words for these.
         _ => None,

@@ -86,6 +86,7 @@ mod tests {
     use crate::wire::json::json;
 
     const PLAIN: Action = Action { extended: false };
+    const EXTENDED: Action = Action { extended: true };
 
     fn decode(text: &str) -> Request {
         PLAIN.decode(text.as_bytes())
@@ -126,6 +127,15 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn no_list_of_rooms_makes_it_panic(rooms in r#"[\[\]{}:,"0-9a-z#-]{0,60}"#, token in "[0-9a-f.-]{0,70}") {
+            let text = format!(r#"{{"action":"RESUME","token":"{token}","rooms":{rooms}}}"#);
+            let request = EXTENDED.decode(text.as_bytes());
+            if let Ok(Command::Resume { rooms, .. }) = request.command {
+                proptest::prop_assert_eq!(rooms.len(), request.tag.forms().len());
+            }
+        }
+
         #[test]
         fn no_bytes_make_it_panic_and_every_answer_is_json(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             let request = PLAIN.decode(&bytes);

@@ -66,6 +66,7 @@ fn extended_command(action: &str, fields: &Fields<'_>) -> Result<Command, Refusa
             Ok(Command::ListMembers { room: named()?, skip, limit: limit(fields, LIST_LIMIT, LIST_LIMIT)? })
         }
         "SEND PRIVATE" => send_private(fields),
+        "TYPING" => Ok(Command::Typing { room: named()? }),
         "PING" => Ok(Command::Ping),
         _ => Err(Refusal::ActionUnknown),
     }

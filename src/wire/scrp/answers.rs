@@ -6,8 +6,8 @@ use super::errors::{self, SUCCESS};
 use super::fields::access_number;
 use super::{PROTOCOL_VERSION, seconds, seconds_of_us};
 use crate::chat::{
-    Member, Nickname, PendingRequest, Refusal, Reply, RequestKind, Role, RoomSummary, ServerInfo, Source, Told,
-    UserView,
+    Member, Nickname, PendingRequest, Position, Refusal, Reply, RequestKind, Role, RoomSummary, ServerInfo, Source,
+    Told, UserView,
 };
 use crate::wire::json::json;
 
@@ -16,6 +16,8 @@ use crate::wire::json::json;
 pub enum AnswerForm {
     /// All, under their usual names.
     Plain,
+    /// All, and of messages in rooms their places among the room's events.
+    Placed,
     /// Users are the asker's friends.
     Friends,
     /// Of a user its last activity alone.
@@ -41,6 +43,8 @@ enum Body<'a> {
     Sent {
         message_id: u32,
         time: u32,
+        #[serde(flatten)]
+        place: Option<PlaceBody>,
     },
     Messages {
         messages: Vec<MessageBody<'a>>,
@@ -83,6 +87,12 @@ enum Body<'a> {
 }
 
 #[derive(Serialize)]
+struct PlaceBody {
+    epoch: u64,
+    offset: u64,
+}
+
+#[derive(Serialize)]
 struct MessageBody<'a> {
     message_id: u32,
     time: u32,
@@ -93,6 +103,8 @@ struct MessageBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<&'a str>,
     content: &'a str,
+    #[serde(flatten)]
+    place: Option<PlaceBody>,
 }
 
 #[derive(Serialize)]
@@ -177,11 +189,15 @@ pub fn success(number: u32, form: AnswerForm, reply: &Reply) -> Vec<u8> {
 
 fn body(form: AnswerForm, reply: &Reply) -> Body<'_> {
     match reply {
-        Reply::Sent { id, time_us, .. } | Reply::SentPrivately { id, time_us, .. } => {
-            Body::Sent { message_id: id.0, time: seconds_of_us(*time_us) }
+        Reply::Sent { id, time_us, position } => {
+            let place = (form == AnswerForm::Placed).then(|| PlaceBody::of(*position));
+            Body::Sent { message_id: id.0, time: seconds_of_us(*time_us), place }
+        }
+        Reply::SentPrivately { id, time_us, .. } => {
+            Body::Sent { message_id: id.0, time: seconds_of_us(*time_us), place: None }
         }
         Reply::Messages { messages, more } => {
-            Body::Messages { messages: messages.iter().map(message).collect(), more: *more }
+            Body::Messages { messages: messages.iter().map(|told| message(told, form)).collect(), more: *more }
         }
         Reply::Requests { requests } => Body::Requests { requests: requests.iter().map(request).collect() },
         Reply::Users { users, .. } if form == AnswerForm::Friends => {
@@ -228,7 +244,13 @@ fn body(form: AnswerForm, reply: &Reply) -> Body<'_> {
     }
 }
 
-fn message(told: &Told) -> MessageBody<'_> {
+impl PlaceBody {
+    fn of(position: Position) -> Self {
+        Self { epoch: position.epoch.value(), offset: position.offset }
+    }
+}
+
+fn message(told: &Told, form: AnswerForm) -> MessageBody<'_> {
     let (room_id, user_id) = match &told.source {
         Source::Room(room) => (Some(room.as_str()), None),
         Source::Talk(with) => (None, Some(with.as_str())),
@@ -241,6 +263,7 @@ fn message(told: &Told) -> MessageBody<'_> {
         room_id,
         user_id,
         content: &told.text,
+        place: (form == AnswerForm::Placed && room_id.is_some()).then(|| PlaceBody::of(told.position)),
     }
 }
 

@@ -20,8 +20,12 @@ use serde_json::value::RawValue;
 use super::{Dialect, EventForm, Messages, Needs, Request, Rules, Tag};
 use crate::chat::{Conduct, Envelope, Nickname, Notice, Refusal, Reply};
 use fields::Fields;
+use requests::Asked;
 
-pub struct Scrp;
+pub struct Scrp {
+    /// Answers about messages in rooms say where they stand.
+    pub extended: bool,
+}
 
 /// The version of the protocol that is spoken here.
 const PROTOCOL_VERSION: &str = "0.0.3";
@@ -60,6 +64,7 @@ impl Dialect for Scrp {
         };
         let Some(method) = method else { return malformed(number, Refusal::ActionUnknown) };
         let (command, answer) = match (method.read)(&fields) {
+            Ok(Asked { command, answer: AnswerForm::Plain }) if self.extended => (Ok(command), AnswerForm::Placed),
             Ok(asked) => (Ok(asked.command), asked.answer),
             Err(refusal) => (Err(refusal), AnswerForm::Plain),
         };

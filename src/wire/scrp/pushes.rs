@@ -129,6 +129,7 @@ pub fn notice(notice: &Notice) -> Option<Vec<u8>> {
         | Notice::MailWaiting
         | Notice::Asked { .. }
         | Notice::Gap { .. }
+        | Notice::Typing { .. }
         | Notice::Decided { .. } => None,
     }
 }

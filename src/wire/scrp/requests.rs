@@ -65,7 +65,12 @@ pub fn set_client_info(fields: &Fields<'_>) -> Result<Asked, Refusal> {
         }
     }
     fields.optional_uint32("time")?;
-    plain(Command::Introduce)
+    let extended = match fields.optional_uint32("ext")? {
+        None | Some(0) => false,
+        Some(1) => true,
+        Some(_) => return Err(Refusal::ParameterInvalid("ext")),
+    };
+    plain(Command::Introduce { extended })
 }
 
 /// The source writes the field's name with a blank. What it holds follows the rule for descriptions, whose error is the one

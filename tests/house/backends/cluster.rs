@@ -202,6 +202,7 @@ async fn a_server_that_cannot_be_used_is_refused_with_the_setting() {
             id: NodeId::from_random(1),
             kept_rooms: KEPT_ROOMS,
             history_count: 1,
+            outbox_count: 0,
             history_age: DEADLINE,
             lease: DEADLINE,
             resume: DEADLINE,

@@ -137,6 +137,23 @@ async fn out_of_memory_leases_are_kept_what_frees_is_done_and_nothing_is_half_do
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn out_of_memory_the_dead_are_swept() {
+    let server = Server::start();
+    let dead = redis(&server).await;
+    assert_eq!(claim(&dead, "alice", 1).await, Ok(CLAIMED));
+    dead.enter(&room("red"), &actor(1, "alice")).await;
+    let lease = only_lease(&server);
+    let survivor = redis(&server).await;
+    drop(dead);
+    expire(&server, &lease);
+    outlast_a_lease(&survivor).await;
+    server.query(&["CONFIG", "SET", "maxmemory", "1"]);
+    let swept = survivor.backend.presence.sweep().await.unwrap();
+    assert_eq!((swept.nodes, swept.names, swept.memberships), (1, 1, 1));
+    assert_eq!(server.number(&["EXISTS", "t:nick:{alice}"]), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_lies_where_something_else_should_is_an_error_that_does_not_pass() {
     let server = Server::start();
     let (red, alice) = (room("red"), actor(1, "alice"));

@@ -50,6 +50,8 @@ async fn a_token_is_good_for_one_heir(node: Node) {
     assert_eq!(node.take_over(9, "secret", 2).await, None);
     assert_eq!(node.take_over(1, "secret", 2).await, Some(memo("secret", Some("alice"))));
     assert_eq!(node.take_over(1, "secret", 3).await, None, "it was used");
+    assert!(node.take_over(1, "secret", 2).await.is_some(), "the heir may not have been answered");
+    assert!(!node.remember(1, &memo("secret", Some("alice"))).await, "it is not to come back to life");
     assert!(node.remember(2, &memo("other", Some("alice"))).await);
     assert_eq!(node.take_over(2, "other", 3).await, Some(memo("other", Some("alice"))), "the heir has its own");
 }

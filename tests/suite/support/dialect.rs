@@ -92,7 +92,8 @@ impl Dialect {
         let mut hello = match self {
             Action => json!({"action": "HELLO", "ext": 1}),
             Simple => json!({"type": "hello", "ext": 1}),
-            Pychat | Scrp => return None,
+            Scrp => return Some(request("SET_CLIENT_INFO", json!({"ext": 1}))),
+            Pychat => return None,
         };
         if let Some(token) = token {
             hello["token"] = json!(token);

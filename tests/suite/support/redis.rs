@@ -148,7 +148,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    fn into_text(self) -> String {
+    pub fn into_text(self) -> String {
         match self {
             Reply::Text(text) => text,
             Reply::Integer(number) => number.to_string(),

@@ -1,6 +1,6 @@
 -- Makes an account an admin of a kept room, or no longer one, and tells the room; for its owner. What is so already is not told
 -- again.
--- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
 -- ARGV: 1 channel, 2 payload (the appointment), 3 keep, 4 fresh epoch, 5 owner, 6 account, 7 '1' to appoint, 8 the most admins,
 --       9 '1' if it must be a member, or to be dismissed an admin.
 -- Returns 'done', 'unknown', 'outside', 'forbidden' or 'full'.
@@ -32,5 +32,5 @@ elseif redis.call('SCARD', KEYS[5]) >= tonumber(ARGV[8]) then
 else
   redis.call('SADD', KEYS[5], ARGV[6])
 end
-append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
 return 'done'

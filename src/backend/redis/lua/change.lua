@@ -1,5 +1,5 @@
 -- Changes fields of a kept room's record, and tells the room.
--- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
 -- ARGV: 1 channel, 2 payload (the change), 3 keep, 4 fresh epoch, 5 account, then fields and values; an empty value removes its
 --       field.
 -- Returns 'done', 'unknown' or 'forbidden'.
@@ -15,6 +15,6 @@ for field = 6, #ARGV, 2 do
   end
 end
 if #ARGV > 5 then
-  append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+  append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
 end
 return 'done'

@@ -1,8 +1,8 @@
 -- Makes a room that is kept until it is destroyed; its owner is a member from the beginning. The stream of a former life goes
 -- on.
--- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
--- ARGV: 1 fresh epoch, 2 '1' if there are as many kept rooms as allowed, or its owner is in as many, 3 owner or '', then the
---       fields of the record and their values.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
+-- ARGV: 1 fresh epoch, 2 '1' if there are as many kept rooms as allowed, or its owner is in as many, 3 owner or '', 4 keep,
+--       5 payload (the creation) for the outbox, then the fields of the record and their values.
 -- Returns {1, epoch, top}, {0} when it was created before, {-1} when it exists by its members alone, {-2} when there are too
 -- many.
 if redis.call('HEXISTS', KEYS[1], 'kept') == 1 then
@@ -17,10 +17,16 @@ end
 if redis.call('HSETNX', KEYS[1], 'epoch', ARGV[1]) == 1 then
   redis.call('DEL', KEYS[2])
 end
-redis.call('HSET', KEYS[1], 'kept', 1, unpack(ARGV, 4))
+redis.call('HSET', KEYS[1], 'kept', 1, unpack(ARGV, 6))
 if ARGV[3] ~= '' then
   enrolled(KEYS[3], KEYS[8], ARGV[3])
 end
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[2])
-return {1, tonumber(redis.call('HGET', KEYS[1], 'epoch')), tonumber(redis.call('HGET', KEYS[1], 'top') or '0')}
+local room = redis.call('HMGET', KEYS[1], 'epoch', 'top')
+local top = tonumber(room[2] or '0')
+if KEYS[9] then
+  local now = redis.call('TIME')
+  follow_up(KEYS[9], ARGV[4], {room[1], top, now[1] .. string.format('%06d', now[2])}, ARGV[5])
+end
+return {1, tonumber(room[1]), top}

@@ -1,6 +1,6 @@
 -- Makes an account a member of a room for good and announces it, if the room lets it in. What the room asks of newcomers is
 -- asked of members, too, but for its permission.
--- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
 -- ARGV: 1 channel, 2 payload (the join), 3 keep, 4 fresh epoch, 5 account, 6 '1' if the room must exist, 7 password hash that was
 --       proven, or '', 8 number of its request, or '' when its wish is not to be noted, 9 the most that may wait for permission,
 --       10 '1' if the account is in as many rooms as allowed.
@@ -22,7 +22,7 @@ if ARGV[10] == '1' then
 end
 enrolled(KEYS[3], KEYS[8], ARGV[5])
 redis.call('HDEL', KEYS[7], 'u:' .. ARGV[5])
-local position = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+local position = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[2])
 return {'in', position[1], position[2], position[3], redis.call('SCARD', KEYS[3]), 1}

@@ -1,6 +1,6 @@
 -- Makes a session a member of a room and announces it, if the room lets it in. The session of an account that is a member for
 -- good is only noted as being there, and its coming announced.
--- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
 -- ARGV: 1 channel, 2 payload (the join), 3 keep, 4 fresh epoch, 5 member, 6 who value,
 --       7 'join' | 'restore' | 'heir', 8 epoch the node knows, or '' (restore only), 9 account or '', 10 payload (the coming
 --       of an account's session), 11 when the lease ends, in ms; and to join or inherit: 12 '1' if the room must exist, 13 password hash
@@ -39,7 +39,7 @@ local epoch = redis.call('HGET', KEYS[1], 'epoch')
 local announce = added == 1 and (how == 'join' or (epoch and epoch == ARGV[8]))
 local position
 if announce or (not epoch and how == 'join') then
-  position = append(KEYS[1], KEYS[2], ARGV[1], is_enrolled and ARGV[10] or ARGV[2], ARGV[3], ARGV[4])
+  position = append(KEYS[1], KEYS[2], ARGV[1], is_enrolled and ARGV[10] or ARGV[2], ARGV[3], ARGV[4], KEYS[9])
   announce = true
 else
   if not epoch then

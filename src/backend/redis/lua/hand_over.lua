@@ -1,5 +1,5 @@
 -- Makes another member the owner of a kept room and announces it; the former owner stays as an admin.
--- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
 -- ARGV: 1 channel, 2 payload (the handing over), 3 keep, 4 fresh epoch, 5 owner, 6 account that is to be it, 7 the most admins.
 -- Returns 'done', 'unknown', 'outside', 'forbidden' or 'full'.
 local room = redis.call('HMGET', KEYS[1], 'kept', 'owner')
@@ -21,5 +21,5 @@ end
 redis.call('SREM', KEYS[5], ARGV[6])
 redis.call('SADD', KEYS[5], ARGV[5])
 redis.call('HSET', KEYS[1], 'owner', ARGV[6])
-append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
 return 'done'

@@ -1,6 +1,6 @@
 -- Ends a session's membership of a room and announces it, once however often it is called. What the session was permitted
 -- there, or asked for, ends too.
--- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
 -- ARGV: 1 channel, 2 payload (the leave), 3 keep, 4 fresh epoch, 5 member, 6 retention in ms,
 --       7 lease that must own the membership, or '' for any (a sweep names the dead lease, so that it never ends a membership
 --         that was claimed again meanwhile), 8 the member's nickname, or '', 9 payload for where the account of that name is a member for good.
@@ -19,6 +19,6 @@ local is_enrolled = ARGV[8] ~= '' and redis.call('SISMEMBER', KEYS[3], 'u:' .. A
 if not was_member and not (noted and is_enrolled) then
   return {}
 end
-local position = append(KEYS[1], KEYS[2], ARGV[1], is_enrolled and ARGV[9] or ARGV[2], ARGV[3], ARGV[4])
+local position = append(KEYS[1], KEYS[2], ARGV[1], is_enrolled and ARGV[9] or ARGV[2], ARGV[3], ARGV[4], KEYS[9])
 emptied(KEYS[1], KEYS[2], KEYS[3], ARGV[6])
 return position

@@ -1,6 +1,6 @@
 -- Ends an account's membership of a room and announces it. Of an account that is being deleted, all that the room knows of it
 -- ends, and a room that it owns goes to who has been in it for longest: an admin, else another account; else it is destroyed.
--- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll.
+-- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
 -- ARGV: 1 channel, 2 payload (the leave), 3 keep, 4 fresh epoch, 5 account, 6 retention in ms, 7 '1' when it is being deleted,
 --       8 payload of a destruction, 9 the account to hand over to and 10 the payload of that, both '' the first time.
 -- Returns {'left'}, {'handed', account}, {'destroyed'}, {'unknown'}, {'outside'}, {'forbidden'}; or {'successor', account} when
@@ -55,10 +55,10 @@ if room[2] == account then
   end
   redis.call('HSET', KEYS[1], 'owner', handed)
   redis.call('SREM', KEYS[5], handed)
-  append(KEYS[1], KEYS[2], ARGV[1], ARGV[10], ARGV[3], ARGV[4])
+  append(KEYS[1], KEYS[2], ARGV[1], ARGV[10], ARGV[3], ARGV[4], KEYS[9])
 end
 struck(KEYS[3], KEYS[8], KEYS[5], account)
-append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
 emptied(KEYS[1], KEYS[2], KEYS[3], ARGV[6])
 if handed then
   return {'handed', handed}

@@ -92,6 +92,7 @@ fn each_answer_has_the_fields_of_its_method() {
 fn messages_and_requests_are_listed() {
     let told = |sender: Option<&str>, source| Told {
         id: MessageId(3),
+        position: Position { epoch: Epoch::new(5), offset: 6 },
         time_us: 2_000_000,
         sender: sender.map(Into::into),
         source,
@@ -170,6 +171,7 @@ fn refusals() -> Vec<(Refusal, u32)> {
         (Refusal::NotFriends, 408),
         (Refusal::AlreadyFriends, 411),
         (Refusal::RequestNotFound, 409),
+        (Refusal::NotResumable, 250),
         (Refusal::TooManyRooms, 501),
         (Refusal::TooManyRequests, 501),
         (Refusal::TooMany, 501),

@@ -11,7 +11,7 @@ fn bob() -> Actor {
 fn pushed(kind: EventKind) -> Vec<Value> {
     let position = Position { epoch: Epoch::new(3), offset: 4 };
     let envelope = Envelope { position, time_us: 5_000_001, event: Event::new(bob(), kind) };
-    let messages = Scrp.event(EventForm::Scrp, "red", &envelope);
+    let messages = Scrp { extended: false }.event(EventForm::Scrp, "red", &envelope);
     messages.iter().map(|message| serde_json::from_slice(message).unwrap()).collect()
 }
 
@@ -52,7 +52,7 @@ fn what_happens_in_a_room_is_pushed() {
 }
 
 fn told(notice: &Notice) -> Option<Value> {
-    Scrp.tell(EventForm::Scrp, notice).map(|message| serde_json::from_slice(&message).unwrap())
+    Scrp { extended: false }.tell(EventForm::Scrp, notice).map(|message| serde_json::from_slice(&message).unwrap())
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn what_cannot_be_understood_is_told_under_its_number_where_it_has_one() {
         (br#"{"req_id":4294967295,"method":"FLY"}"#, u64::from(u32::MAX)),
         (br#"{"req_id":7.0,"method":"LOG_IN"}"#, 7),
     ] {
-        let request = Scrp.decode(message);
+        let request = Scrp { extended: false }.decode(message);
         let shown = String::from_utf8_lossy(message).into_owned();
         let refusal = request.command.clone().expect_err(&shown);
         assert_eq!(request.needs, Needs::Nothing, "{shown}");
