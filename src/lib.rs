@@ -12,6 +12,7 @@
 //! | [`transport`] | sockets, limits, the WebSocket upgrade |
 //! | [`http`] | web page, login, health, metrics |
 //! | [`node`] | start and stop; puts everything together |
+//! | [`planted`] | bugs for the checker to find; none without the feature |
 //! | [`config`], [`telemetry`], [`ambient`] | settings; logs, metrics, traces; time and randomness |
 //!
 //! `docs/ARCHITECTURE.md` has the map and the walkthroughs; a test holds the direction of the `use` lines.
@@ -25,6 +26,7 @@ pub mod config;
 pub mod http;
 pub mod hub;
 pub mod node;
+pub mod planted;
 pub mod service;
 pub mod session;
 pub mod telemetry;

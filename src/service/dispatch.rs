@@ -11,6 +11,7 @@ use super::Chat;
 use crate::backend::{Heard, Inbound, Proclamation, decode_live};
 use crate::chat::{Envelope, Position, RoomId};
 use crate::hub::Delivered;
+use crate::planted::{self, Bug};
 
 /// Rooms read from the broker at once; after a reconnect all rooms queue here instead of stampeding.
 const CATCH_UPS_AT_ONCE: usize = 8;
@@ -119,7 +120,7 @@ async fn catch_up(chat: &Chat, room: &RoomId, mut from: Position, permits: &Sema
             Ok(_permit) => chat.backend.broker.catch_up(room, from).await,
             Err(_) => return,
         };
-        let Ok(read) = read else {
+        let Ok(mut read) = read else {
             chat.metrics.backfills_total.with_label_values(&["failed"]).inc();
             tokio::time::sleep(RETRY_EVERY).await;
             continue;
@@ -129,6 +130,9 @@ async fn catch_up(chat: &Chat, room: &RoomId, mut from: Position, permits: &Sema
         if let Some((epoch, offset)) = read.skipped_to {
             chat.metrics.gaps_total.inc();
             tracing::warn!(%room, epoch = epoch.value(), offset, "part of the stream is lost");
+        }
+        if planted::has(Bug::DropBackfill) {
+            read.missed.clear();
         }
         let Some(next) = chat.hub.caught_up(room, &read.missed, read.skipped_to) else { return };
         if next == from {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Chat, Participant, unavailable};
 use crate::backend::{Proclamation, Publication, Published, Publisher};
-use crate::chat::{Actor, Event, EventKind, Refusal, Reply, RoomId, RoomRef, TimeRange};
+use crate::chat::{Actor, Epoch, Event, EventKind, MessageId, Position, Refusal, Reply, RoomId, RoomRef, TimeRange};
+use crate::planted::{self, Bug};
 use crate::telemetry::traces::PublishSpan;
 
 /// For how long others may believe that somebody writes who said so.
@@ -32,6 +33,8 @@ impl Chat {
         let publisher = Publisher::Member { account: who.account() };
         let publication = Publication { event: &event, publisher, key: key.as_deref() };
         let published = self.backend.broker.publish(&room, publication).await;
+        let published =
+            if planted::has(Bug::AcknowledgeBeforeScript) { published.or(Ok(nowhere())) } else { published };
         let took_us = self.clock.unix_us().saturating_sub(began_us).max(0);
         let Some(Published { position, time_us, id, .. }) =
             published.map_err(|error| unavailable("publish", &error))?
@@ -92,4 +95,10 @@ impl Chat {
         self.rename_gone(&mut records).await.map_err(|error| unavailable("history", &error))?;
         Ok(Reply::History { room, records })
     }
+}
+
+/// What [`Bug::AcknowledgeBeforeScript`] tells of a message that the broker did not take.
+fn nowhere() -> Option<Published> {
+    let position = Position { epoch: Epoch::new(1), offset: 0 };
+    Some(Published { position, time_us: 0, id: MessageId::default(), repeated: false })
 }

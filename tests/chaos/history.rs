@@ -116,13 +116,15 @@ pub struct Kind {
     pub dialect: &'static str,
     /// Its dialect shows its own messages to it.
     pub sees_own: bool,
+    /// What it has is held for a while when its connection is lost.
+    pub may_resume: bool,
     /// It takes part as an account, which is a member also while it is away.
     pub account: Option<String>,
 }
 
 impl Kind {
     pub fn of(dialect: Dialect, account: Option<String>) -> Self {
-        Self { dialect: dialect.label(), sees_own: dialect != Dialect::Scrp, account }
+        Self { dialect: dialect.label(), sees_own: dialect != Dialect::Scrp, may_resume: false, account }
     }
 }
 

@@ -10,6 +10,8 @@ mod history;
 mod judge;
 mod line;
 mod person;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod proxy;
 mod report;
 mod stage;
@@ -23,6 +25,7 @@ mod world;
 mod support;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use faults::Fault;
 use report::Report;
@@ -45,6 +48,9 @@ fn clean(report: &Report) {
     assert!(report.violations.is_empty(), "seed {}: promises were broken, see above", report.seed);
 }
 
+/// How long lost sessions are held, in seconds: less than by default, so that everything comes to rest soon.
+const RESUME_S: u64 = 6;
+
 fn script(seed: u64, faults: Vec<Fault>) -> Script {
     Script {
         seed,
@@ -53,7 +59,8 @@ fn script(seed: u64, faults: Vec<Fault>) -> Script {
         pace_ms: 250,
         quiet_ms: 3_000,
         rest_ms: None,
-        settings: Vec::new(),
+        settle_ms: 45_000,
+        settings: vec![("session.resume_s".to_owned(), RESUME_S.to_string())],
         planted: None,
     }
 }
@@ -79,4 +86,31 @@ async fn the_second_third_of_all_faults() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_third_of_all_faults() {
     a_third(1, 2).await;
+}
+
+/// So many faults go into one round of the long run: three times each kind, which takes some nine minutes.
+const FAULTS_A_ROUND: usize = 57;
+
+/// Rounds of all faults until the time is over, each under a seed of its own. `CHAOS_MINUTES` says how long, `CHAOS_SEED` where
+/// the seeds begin.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes an hour"]
+async fn long() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let minutes = number("CHAOS_MINUTES").unwrap_or(60);
+    let seed = number("CHAOS_SEED").unwrap_or_else(|| u64::from(std::process::id()) * 1_000);
+    let command = format!(
+        "CHAOS_MINUTES={minutes} CHAOS_SEED={seed} cargo test --release --test chaos long -- --ignored --nocapture"
+    );
+    let end = Instant::now() + Duration::from_secs(minutes * 60);
+    let mut reports = Vec::new();
+    while reports.is_empty() || Instant::now() < end {
+        let seed = seed + reports.len() as u64;
+        let faults = faults::endless(seed, stage::NODES).take(FAULTS_A_ROUND).collect();
+        reports.push(played(script(seed, faults), &format!("long-{seed}"), &command).await);
+    }
+    let total = Report::total(&reports);
+    total.write(&PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("chaos"));
+    println!("{} rounds together:\n{}", reports.len(), total.text());
+    clean(&total);
 }

@@ -18,7 +18,6 @@ const LAST_TRIES: usize = 60;
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 /// A text's padding in heavy times.
 const HEAVY: usize = 3_500;
-/// Half of those who speak `action` ask for what goes beyond it.
 const EXTENDED: &str = r#"{"action":"HELLO","ext":1}"#;
 const ROOMS_AT_ONCE: usize = 3;
 
@@ -129,7 +128,7 @@ impl Person {
     }
 
     async fn greet(&mut self, talk: &mut Talk) -> Result<(), Ended> {
-        talk.is_extended = self.dialect == Dialect::Action && self.id.is_multiple_of(8);
+        talk.is_extended = self.world.kinds[self.id].may_resume;
         let greeting = if talk.is_extended { Some(EXTENDED) } else { self.dialect.greeting() };
         if let Some(greeting) = greeting {
             talk.ask(Op::Hello, greeting).await?;

@@ -67,6 +67,38 @@ impl Report {
         }
     }
 
+    /// All rounds of a long run in one; the first one's seed.
+    ///
+    /// # Panics
+    /// Without a round.
+    pub fn total(rounds: &[Self]) -> Self {
+        let (first, rest) = rounds.split_first().expect("there was a round");
+        let mut total = first.clone();
+        for round in rest {
+            total.seconds += round.seconds;
+            total.connections += round.connections;
+            total.sends += round.sends;
+            total.acknowledged += round.acknowledged;
+            total.unknown += round.unknown;
+            total.deliveries += round.deliveries;
+            total.numbers.add(&round.numbers);
+            total.violations.extend(round.violations.iter().cloned());
+            for (label, count) in &round.faults {
+                *total.faults.entry(label).or_default() += count;
+            }
+            for (name, count) in &round.counted {
+                *total.counted.entry(name.clone()).or_default() += count;
+            }
+            for (name, value) in &round.largest {
+                let largest = total.largest.entry(name.clone()).or_default();
+                *largest = largest.max(*value);
+            }
+            // Each round has nodes of its own; the last one's growth is as good as any.
+            total.memory.clone_from(&round.memory);
+        }
+        total
+    }
+
     pub fn write(&self, folder: &Path) {
         let json = serde_json::to_string_pretty(self).expect("a report can be written");
         std::fs::write(folder.join("report.json"), json).expect("a report can be written");

@@ -22,8 +22,6 @@ use crate::world::{Belief, Phase, World};
 
 pub const NODES: usize = 3;
 const ROOMS: [&str; 4] = ["red", "green", "blue", "gold"];
-/// How long everything may take to come to rest once nothing is wrong any more.
-const SETTLE: Duration = Duration::from_secs(40);
 
 /// What a run is made of.
 #[derive(Debug, Clone, Serialize)]
@@ -37,6 +35,8 @@ pub struct Script {
     pub quiet_ms: u64,
     /// After each fault, unless it needs its own.
     pub rest_ms: Option<u64>,
+    /// How long everything may take to come to rest once nothing is wrong any more, in milliseconds.
+    pub settle_ms: u64,
     pub settings: Vec<(String, String)>,
     /// The bug that is to be found.
     pub planted: Option<String>,
@@ -284,7 +284,7 @@ impl Stage {
             self.node(node).ready().await;
         }
         self.world.phase.send_replace(Phase::Settling);
-        let end = Instant::now() + SETTLE;
+        let end = Instant::now() + Duration::from_millis(self.script.settle_ms);
         let mut is_at_rest = false;
         while !is_at_rest && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -343,7 +343,7 @@ fn plan(script: &Script, redis: &Redis, node: usize, line: &Proxy, folder: &Path
         plan = plan.set(key, value);
     }
     match &script.planted {
-        Some(bug) => plan.environment("CROSSTALK_PLANTED", bug),
+        Some(bug) => plan.environment("PLANTED_BUG", bug),
         None => plan,
     }
 }
@@ -352,7 +352,13 @@ fn dialect(id: usize) -> Dialect {
     Dialect::ALL[id % Dialect::ALL.len()]
 }
 
+/// Half of those who speak `action` ask for what goes beyond it.
+fn is_extended(id: usize) -> bool {
+    dialect(id) == Dialect::Action && id.is_multiple_of(8)
+}
+
 fn kind(id: usize) -> Kind {
     let dialect = dialect(id);
-    Kind::of(dialect, (dialect == Dialect::Scrp).then(|| Person::name(dialect, id)))
+    let account = (dialect == Dialect::Scrp).then(|| Person::name(dialect, id));
+    Kind { may_resume: is_extended(id), ..Kind::of(dialect, account) }
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use redis::{Script, ScriptInvocation};
 
-use super::super::{BackendError, Lease, Swept, encode_event};
+use super::super::{BackendError, Broker, Lease, Publication, Publisher, Swept, encode_event};
 use super::Redis;
 use super::applicants::member_key;
 use super::broker::read_position;
 use super::connection::Connection;
 use crate::chat::{Actor, Event, EventKind, Nickname, Position, RoomId, SessionId};
+use crate::planted::{self, Bug};
 
 /// How long one survivor keeps the others from sweeping the same lease; it begins again if it needs longer.
 const SWEEP_LOCK: Duration = Duration::from_secs(10);
@@ -101,7 +102,8 @@ impl Redis {
         let lease = self.lease.read().clone();
         let mut connection = self.link.connection()?;
         if !lease.is_empty() {
-            let ends_ms = self.call_renew(&lease, "keep", &mut connection).await?;
+            let how = if planted::has(Bug::SkipFence) { "take" } else { "keep" };
+            let ends_ms = self.call_renew(&lease, how, &mut connection).await?;
             if ends_ms > 0 {
                 self.lease.write().ends_ms = ends_ms;
                 self.lease_is_sure_from(began_ms);
@@ -266,7 +268,12 @@ impl Redis {
                 let name =
                     who.as_deref().and_then(|who| who.split_once(' ')).and_then(|(_, name)| Nickname::parse(name).ok());
                 let actor = Actor { session: *session, nickname: name };
-                swept.memberships += u64::from(self.end_membership(room, &actor, lease, connection).await?.is_some());
+                let left = self.end_membership(room, &actor, lease, connection).await?;
+                swept.memberships += u64::from(left.is_some());
+                if planted::has(Bug::DoubleSweep) {
+                    let event = Event::new(actor, EventKind::Left);
+                    self.publish(room, Publication { event: &event, publisher: Publisher::Anyone, key: None }).await?;
+                }
             }
             Claim::Memo { session } => {
                 let mut call = self.scripts.abandon.prepare_invoke();

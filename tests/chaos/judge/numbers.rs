@@ -1,6 +1,6 @@
 //! The promises that are times: how long a dead node's people stay, a deaf node does not know it, nobody can say anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -30,6 +30,18 @@ pub struct Numbers {
     pub recovery: BTreeMap<&'static str, Vec<u64>>,
     /// Gaps of which clients were told.
     pub gaps_told: usize,
+}
+
+impl Numbers {
+    pub fn add(&mut self, other: &Self) {
+        self.ghosts.extend(&other.ghosts);
+        self.deaf.extend(&other.deaf);
+        self.hearing.extend(&other.hearing);
+        for (label, times) in &other.recovery {
+            self.recovery.entry(label).or_default().extend(times);
+        }
+        self.gaps_told += other.gaps_told;
+    }
 }
 
 pub fn judge(record: &Record) -> Vec<Violation> {
@@ -95,8 +107,20 @@ fn ghost(record: &Record, window: &Window) -> Option<Us> {
         all().filter(|event| event.time_us < killed_us).filter(joined).max_by_key(|event| event.time_us)
     })?;
     let of_node = name.session.get(..12)?;
-    let leaves = all().filter(|event| event.session.starts_with(of_node) && event.kind == "l");
+    let may_resume = resumable(record);
+    let is_ghost = |event: &&Kept| event.name.as_deref().is_none_or(|name| !may_resume.contains(name));
+    let leaves = all().filter(|event| event.session.starts_with(of_node) && event.kind == "l").filter(is_ghost);
     leaves.filter(|leave| leave.time_us > killed_us).map(|leave| leave.time_us - killed_us).max()
+}
+
+/// The names under which sessions may have been that are held for a while, to be gone on with.
+fn resumable(record: &Record) -> BTreeSet<&str> {
+    let of_extended = record.entries.iter().filter(|entry| record.kinds[entry.who].may_resume);
+    let names = of_extended.filter_map(|entry| match &entry.what {
+        What::Asked(Op::Login { name }) => Some(name.as_str()),
+        _ => None,
+    });
+    names.collect()
 }
 
 /// The names that were held over the node at this time.

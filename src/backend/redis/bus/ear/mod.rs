@@ -17,6 +17,7 @@ use super::{Channel, Shared};
 use crate::backend::redis::cluster::Address;
 use crate::backend::redis::servers::{connection_config, hearing};
 use crate::backend::{BackendError, Heard};
+use crate::planted::{self, Bug};
 pub use orders::{Order, Stray};
 use state::Pending;
 pub use state::State;
@@ -131,8 +132,11 @@ impl Ear {
             return Err(BackendError::Unavailable("the heartbeats' channel is not this server's".to_owned()));
         }
         self.server = Some(info.addr().clone());
+        let is_room = |channel: &Channel| self.shared.keys.room_of_channel(channel.as_bytes()).is_some();
         for channel in &self.wanted {
-            self.pending.insert(channel.clone());
+            if !(planted::has(Bug::ForgetResubscribe) && is_room(channel)) {
+                self.pending.insert(channel.clone());
+            }
         }
         self.state.heartbeats.begin(&self.shared);
         if self.pending.channels.is_empty() {
