@@ -20,7 +20,7 @@ const GAUGES: [&str; 4] =
 const COUNTERS: [&str; 9] = [
     "crosstalk_gaps_total",
     "crosstalk_duplicates_total",
-    "crosstalk_bus_reconnects_total",
+    "crosstalk_bus_rebuilds_total",
     "crosstalk_bus_dropped_total",
     "crosstalk_undecodable_total",
     "crosstalk_sweeps_total",
@@ -113,7 +113,7 @@ async fn look_on(
         let is_ready = matches!(ready, Ok(Ok(answer)) if answer.status == 200);
         let page = tokio::time::timeout(ANSWER_WITHIN, http::get(admin, "/metrics")).await;
         let Ok(Ok(page)) = page else { continue };
-        let rebuilt = sum(&page.body, "crosstalk_bus_reconnects_total") as u64;
+        let rebuilt = sum(&page.body, "crosstalk_bus_rebuilds_total") as u64;
         let mut watched = watched.lock().unwrap();
         if watched.newest(node) != Some((is_ready, rebuilt)) {
             watched.readiness.push(Change { at: history.now(), node, is_ready, rebuilt });
