@@ -1,10 +1,12 @@
 //! One cell, played by real clients.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use super::accounts::{self, Repeats};
+use super::action;
 use super::cast::Role::{Keeper, Receiver, Sender};
 use super::cast::{Cast, Expected, Role, Step};
 use super::hearing::{FENCE, concerns, connect, introduced, listed, text_of, until_answered};
@@ -13,9 +15,11 @@ use super::scenarios::Start;
 use super::scrp::REQUEST;
 use super::words::Act;
 use crate::support::client::{Client, parsed};
+use crate::support::dialect::Dialect;
 use crate::support::node::Node;
 use crate::support::token::token_of;
 use crate::support::transcript::Known;
+use crate::support::{DEADLINE, POLL};
 
 pub struct Stage<'a> {
     model: Model,
@@ -106,9 +110,31 @@ impl<'a> Stage<'a> {
             (None, Act::Arrive) => {
                 received.insert(step.role, self.arrive(step.role).await?);
             }
-            (None, _) => self.clients.remove(&step.role).ok_or("is not connected")?.disconnect().await,
+            (None, _) => {
+                self.clients.remove(&step.role).ok_or("is not connected")?.disconnect().await;
+                self.until_name_is_free(step.role).await?;
+            }
         }
         Ok(received)
+    }
+
+    /// Others see somebody leave the rooms before its name is free, and it may come back at once.
+    async fn until_name_is_free(&mut self, role: Role) -> Result<(), String> {
+        let actor = self.model.cast.actor(role);
+        let Some(name) = actor.person.nickname.as_ref().filter(|_| !actor.account) else { return Ok(()) };
+        let mut looker = connect(self.places.keeper, &action::Action, None).await?;
+        let question = Dialect::Action.write(name, FENCE);
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let frames = until_answered(&mut looker, &question).await?;
+            if frames.iter().any(|frame| Dialect::Action.error(frame) == Some("User not found")) {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                return Err(format!("{name} is still called so; last seen: {}", listed(&frames)));
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Connects and says who it is; what came besides answers is returned.
