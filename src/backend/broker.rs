@@ -16,6 +16,18 @@ pub struct CatchUp {
     /// Set when something between the asked position and `missed` is lost: the epoch and offset after which the stream
     /// goes on.
     pub skipped_to: Option<(Epoch, u64)>,
+    /// The stream's epoch, `None` where there is no stream. It may be another than the asked position's though nothing is lost.
+    pub epoch: Option<Epoch>,
+}
+
+impl CatchUp {
+    /// Where the stream was read up to, from a position on.
+    pub fn newest(&self, from: Position) -> Position {
+        let last = self.missed.last().map(|envelope| envelope.position);
+        let skipped = self.skipped_to.map(|(epoch, offset)| Position { epoch, offset });
+        let epoch = self.epoch.unwrap_or(from.epoch);
+        last.or(skipped).unwrap_or(Position { epoch, ..from })
+    }
 }
 
 /// Who may publish an event.

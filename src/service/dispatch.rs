@@ -157,7 +157,7 @@ impl Chat {
         if planted::has(Bug::DropBackfill) {
             read.missed.clear();
         }
-        Ok(self.hub.caught_up(room, &read.missed, read.skipped_to))
+        Ok(self.hub.caught_up(room, &read.missed, read.skipped_to, read.epoch))
     }
 
     /// Reads a room's stream at once, though nobody noticed yet that something was not heard. `false` when somebody reads it

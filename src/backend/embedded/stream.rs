@@ -134,13 +134,14 @@ impl State {
 
     fn catch_up(&mut self, id: &RoomId, last: Position, work: &mut Work) -> Result<CatchUp, BackendError> {
         let Some(row) = self.rooms.get(id).map(|room| room.row) else {
-            return Ok(CatchUp { missed: Vec::new(), skipped_to: None });
+            return Ok(CatchUp { missed: Vec::new(), skipped_to: None, epoch: None });
         };
         let after = if row.epoch == last.epoch.value() { last.offset } else { 0 };
         let missed = self.read(id, row.epoch, after, work)?;
         let oldest = missed.first().map_or(row.top + 1, |envelope| envelope.position.offset);
         let skipped = row.epoch != last.epoch.value() || oldest > after + 1;
-        Ok(CatchUp { missed, skipped_to: skipped.then_some((Epoch::new(row.epoch), oldest - 1)) })
+        let epoch = Epoch::new(row.epoch);
+        Ok(CatchUp { missed, skipped_to: skipped.then_some((epoch, oldest - 1)), epoch: Some(epoch) })
     }
 
     fn history(&mut self, id: &RoomId, work: &mut Work) -> Result<Vec<Envelope>, BackendError> {
