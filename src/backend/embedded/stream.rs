@@ -66,7 +66,8 @@ struct Item {
     event: Event,
     /// The account that may publish beside the event's session, if only members may.
     members: Option<Option<Nickname>>,
-    key: Option<String>,
+    /// The author and its key.
+    key: Option<(String, String)>,
 }
 
 impl State {
@@ -75,12 +76,7 @@ impl State {
         let (session, now_us) = (event.actor.session, self.clock.unix_us());
         let account = members.clone().flatten();
         let is_guest = matches!(members, Some(None));
-        let author = match (&members, &account) {
-            (Some(_), Some(account)) => format!("u:{account}"),
-            (Some(_), None) => format!("s:{session}"),
-            (None, _) => event.actor.identifier(),
-        };
-        let of = key.map(|key| KeyOf { room: id.clone(), author, key });
+        let of = key.map(|(author, key)| KeyOf { room: id.clone(), author, key });
         if let Some(of) = &of {
             for gone in self.keys.expire(now_us) {
                 self.batch(work)?.forget_key(&gone)?;
@@ -170,7 +166,8 @@ impl Broker for Embedded {
             Publisher::Member { account } => Some(account.cloned()),
             Publisher::Anyone => None,
         };
-        let (event, key) = (publication.event.clone(), publication.key.map(str::to_owned));
+        let key = publication.key.map(|key| (publication.author(), key.text.to_owned()));
+        let event = publication.event.clone();
         let (room, item) = (room.clone(), Item { event, members, key });
         self.ask(move |state, work| state.publish(&room, item, work)).await
     }

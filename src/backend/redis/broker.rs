@@ -12,7 +12,7 @@ use super::super::{
 };
 use super::Redis;
 use super::applicants::{account_key, member_key};
-use crate::chat::{Actor, Envelope, Epoch, EventKind, MessageId, Position, RoomId};
+use crate::chat::{Envelope, Epoch, EventKind, MessageId, Position, RoomId};
 
 #[async_trait]
 impl Broker for Redis {
@@ -23,7 +23,7 @@ impl Broker for Redis {
         let mut call = self.scripts.publish.prepare_invoke();
         call.key(self.keys.room(room)).key(self.keys.room_log(room)).key(self.keys.room_members(room));
         if let Some(key) = key {
-            call.key(self.keys.room_key(room, &author(&event.actor, publisher), key));
+            call.key(self.keys.room_key(room, &publication.author(), key.text));
         }
         call.arg(self.keys.room_channel(room))
             .arg(encode_event(event))
@@ -147,15 +147,6 @@ impl Redis {
 pub(super) fn read_position(place: &[u64]) -> Option<Position> {
     let [epoch, offset, ..] = place else { return None };
     Some(Position { epoch: Epoch::new(*epoch), offset: *offset })
-}
-
-/// Who publishes, as far as keys are told apart by it: the account where there is one, so that it outlives the session.
-fn author(actor: &Actor, publisher: Publisher<'_>) -> String {
-    match publisher {
-        Publisher::Member { account: Some(account) } => account_key(account),
-        Publisher::Member { account: None } => member_key(actor.session),
-        Publisher::Anyone => actor.identifier(),
-    }
 }
 
 fn read_published(place: &[u64]) -> Option<Published> {
