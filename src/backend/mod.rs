@@ -53,7 +53,7 @@ pub use inbound::{Heard, Inbound, InboundSender, inbound};
 pub use inbox::{INBOX_MAX, Inbox, Put};
 pub use members::{Enrolment, Members, ROOMS_MAX, Resigned};
 pub use post::{Bulletin, Delivery, Post, Proclamation};
-pub use presence::{Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Ticket};
+pub use presence::{Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Tenure, Ticket};
 pub use resumption::{Memo, Resumption};
 use rooms::{ADMINS_MAX, APPLICANTS_MAX};
 pub use rooms::{Asker, Creation, Decided, RoomChange, RoomFault, Rooms};

@@ -106,6 +106,15 @@ pub enum Lease {
     Renewed,
 }
 
+/// How a node stands to its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tenure {
+    /// Counts the leases that the node has had. What a session claimed under an earlier one may be another's by now.
+    pub number: u64,
+    /// The lease cannot have ended yet.
+    pub is_sure: bool,
+}
+
 /// What one sweep of dead nodes did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Swept {
@@ -137,6 +146,11 @@ pub trait Presence: Send + Sync {
 
     /// Members of a room in the cluster; 0 for a room that does not exist.
     async fn members(&self, room: &RoomId) -> Result<u64, BackendError>;
+
+    /// How the node stands to its lease right now. The default is one that is never lost.
+    fn tenure(&self) -> Tenure {
+        Tenure { number: 0, is_sure: true }
+    }
 
     /// Keeps the node's lease alive.
     async fn renew(&self) -> Result<Lease, BackendError>;

@@ -88,6 +88,7 @@ impl Chat {
 
     async fn posted(&self, who: &Participant, letter: Letter) -> Result<Posted, Refusal> {
         let (id, time_us) = (self.numbers.message().await?, self.clock.unix_us());
+        self.may_act(who)?;
         let message = PrivateMessage { from: who.actor(), target: letter.target, text: letter.text };
         Ok(Posted { id, time_us, message, repeated: false })
     }
@@ -168,6 +169,7 @@ impl Chat {
         let event = Event::new(from.clone(), EventKind::Message { id, text: text.clone() });
         let publication =
             Publication { event: &event, publisher: Publisher::Anyone, key: key.as_deref().map(|key| who.key(key)) };
+        self.may_act(who)?;
         let noted = self.backend.broker.publish(&RoomId::talk(account, to), publication).await;
         let noted = noted.map_err(|error| unavailable("talk", &error))?;
         let Published { time_us, id, repeated, .. } = noted.ok_or(Refusal::Unavailable)?;

@@ -168,6 +168,7 @@ impl Chat {
                 Way::Heir(of) => Some(Entry::Heir { of, ticket: ticket.clone() }),
                 Way::Account => None,
             };
+            self.may_act(who)?;
             let entered = match entry {
                 Some(entry) => self.backend.presence.enter(room, &who.actor(), &entry).await,
                 None => self.backend.members.enrol(room, &who.actor(), &ticket).await,

@@ -170,7 +170,7 @@ impl Chat {
         self.roster.note_name(who, nickname);
         match self.backend.presence.claim(nickname, who.holder(), claimant).await {
             Ok(claimed @ Claimed::Done { .. }) => {
-                self.roster.hold_name(who, nickname, claimant);
+                self.roster.hold_name(who, nickname, claimant, self.backend.presence.tenure().number);
                 self.metrics.logins_total.inc();
                 Ok(claimed)
             }
@@ -181,6 +181,14 @@ impl Chat {
             // It may have been claimed: it stays noted, and is released before the next claim, or with the session.
             Err(error) => Err(unavailable("claim", &error)),
         }
+    }
+
+    /// Asked before anything is done under the session's name, with no waiting in between. Refused while the lease that the name
+    /// belongs to may have ended, or was replaced and the name not yet claimed again: then it may be another's.
+    pub(super) fn may_act(&self, who: &Participant) -> Result<(), Refusal> {
+        let tenure = self.backend.presence.tenure();
+        let is_its_own = tenure.is_sure && self.roster.holds_under(who.id, tenure.number);
+        if is_its_own || !who.holds_name { Ok(()) } else { Err(Refusal::Unavailable) }
     }
 
     /// Releases what calls with an unknown end may have claimed, before anything else is claimed: so a session never holds more

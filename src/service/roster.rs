@@ -59,6 +59,8 @@ pub struct Noted {
 struct Line {
     noted: Noted,
     held: Option<Nickname>,
+    /// The number of the lease under which it was claimed last.
+    held_under: u64,
     account: bool,
     reads_inbox: bool,
     enrols: bool,
@@ -83,6 +85,7 @@ impl Roster {
             Line {
                 noted: Noted::default(),
                 held: None,
+                held_under: 0,
                 account: false,
                 reads_inbox: who.conduct.reads_inbox,
                 enrols: who.conduct.enrols,
@@ -98,11 +101,26 @@ impl Roster {
         });
     }
 
-    pub fn hold_name(&self, who: &Participant, nickname: &Nickname, claimant: Claimant) {
+    pub fn hold_name(&self, who: &Participant, nickname: &Nickname, claimant: Claimant, lease: u64) {
         self.change(who, |line| {
             line.held = Some(nickname.clone());
+            line.held_under = lease;
             line.account = claimant.is_account();
         });
+    }
+
+    /// The nickname was claimed again, under this lease.
+    pub fn hold_still(&self, session: SessionId, nickname: &Nickname, lease: u64) {
+        let mut lines = self.lines.lock();
+        if let Some(line) = lines.get_mut(&session).filter(|line| line.held.as_ref() == Some(nickname)) {
+            line.held_under = line.held_under.max(lease);
+        }
+    }
+
+    /// Whether the nickname that the session holds, if it holds one, was claimed under this lease.
+    pub fn holds_under(&self, session: SessionId, lease: u64) -> bool {
+        let lines = self.lines.lock();
+        lines.get(&session).is_none_or(|line| line.held.is_none() || line.held_under == lease)
     }
 
     pub fn forget_name(&self, who: &Participant, nickname: &Nickname) {

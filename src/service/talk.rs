@@ -32,6 +32,7 @@ impl Chat {
         let began_us = self.clock.unix_us();
         let publisher = Publisher::Member { account: who.account() };
         let publication = Publication { event: &event, publisher, key: key.as_deref().map(|key| who.key(key)) };
+        self.may_act(who)?;
         let published = self.backend.broker.publish(&room, publication).await;
         let published =
             if planted::has(Bug::AcknowledgeBeforeScript) { published.or(Ok(nowhere())) } else { published };
@@ -60,6 +61,7 @@ impl Chat {
             return Ok(Reply::Done);
         }
         who.typed.push((room.clone(), now_ms));
+        self.may_act(who)?;
         let said = self.backend.post.proclaim(&Proclamation::Typing { room, who: who.actor() }).await;
         said.map_err(|error| unavailable("typing", &error))?;
         self.metrics.typing_total.with_label_values(&["said"]).inc();

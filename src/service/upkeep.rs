@@ -93,6 +93,8 @@ impl Chat {
             let claimant = if standing.account { Claimant::AccountAgain } else { Claimant::Guest };
             let holder = Holder { session: actor.session, reads_inbox: standing.reads_inbox };
             let held = || roster.holds(actor.session, nickname);
+            // A lease lost meanwhile is not the one that this number stands for, and brings about another restore.
+            let lease = presence.tenure().number;
             let claimed = presence.claim(nickname, holder, claimant).await?;
             if !matches!(claimed, Claimed::Done { .. }) {
                 let reason = if standing.account { CloseReason::Superseded } else { CloseReason::NicknameLost };
@@ -105,6 +107,7 @@ impl Chat {
                     presence.claim(nickname, holder, claimant).await?;
                 }
             }
+            roster.hold_still(actor.session, nickname, lease);
         }
         for room in standing.rooms.iter().filter(|room| !standing.mailbox.is_put_out_of(room)) {
             let account = actor.nickname.clone().filter(|_| standing.account);

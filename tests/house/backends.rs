@@ -157,6 +157,7 @@ mod search;
 mod single;
 mod stores;
 mod sweeps;
+mod tenures;
 mod users;
 
 use std::sync::Arc;

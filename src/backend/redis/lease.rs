@@ -116,6 +116,8 @@ impl Redis {
         self.timed(redis::cmd("SADD").arg(self.keys.nodes()).arg(&name).exec_async(&mut connection)).await?;
         // It may be the first after a loss of all data.
         self.note_format().await?;
+        // The number before the lease: nobody acts under the new one on what was claimed under the old one.
+        self.lease_number.fetch_add(1, Ordering::AcqRel);
         *self.lease.write() = HeldLease { name, ends_ms };
         self.lease_is_sure_from(began_ms);
         Ok(Lease::Renewed)

@@ -97,6 +97,8 @@ pub struct Redis {
     letters: AtomicU64,
     /// The lease under which this node claims.
     lease: RwLock<HeldLease>,
+    /// How many leases it has had.
+    lease_number: AtomicU64,
     /// On the monotonic clock: until then nobody else may sweep what this node holds.
     lease_sure_until_ms: AtomicU64,
     /// On the monotonic clock: since then every attempt to keep the lease has succeeded.
@@ -126,6 +128,7 @@ impl Redis {
             scripts: Scripts::new(link.cluster().is_some()),
             outbox: Outbox::of(settings.outbox_count, link.cluster().is_some()),
             lease: RwLock::default(),
+            lease_number: AtomicU64::new(0),
             lease_sure_until_ms: AtomicU64::new(0),
             lease_kept_since_ms: AtomicU64::new(0),
             settings,
@@ -152,10 +155,14 @@ impl Redis {
 
     /// The lease to claim under, while it is sure that nobody sweeps it.
     fn sure_lease(&self) -> Result<HeldLease, BackendError> {
-        if self.clock.now_ms() >= self.lease_sure_until_ms.load(Ordering::Acquire) {
+        if !self.is_lease_sure() {
             return Err(BackendError::Unavailable("this node's lease is not sure".into()));
         }
         Ok(self.lease.read().clone())
+    }
+
+    fn is_lease_sure(&self) -> bool {
+        self.clock.now_ms() < self.lease_sure_until_ms.load(Ordering::Acquire)
     }
 }
 

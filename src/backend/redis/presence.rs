@@ -3,11 +3,13 @@
 //! Each claim is first noted under the node's lease and then made, each release the other way round: a crash in between
 //! leaves at worst a note without a claim, which the sweep takes for released.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 
 use super::super::{
-    APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Ticket,
-    encode_event,
+    APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Tenure,
+    Ticket, encode_event,
 };
 use super::Redis;
 use super::applicants::{member_key, person_key};
@@ -64,10 +66,11 @@ impl Presence for Redis {
 
     async fn enter(&self, room: &RoomId, who: &Actor, entry: &Entry) -> Result<Result<Entered, Denial>, BackendError> {
         let note = Claim::Membership { session: who.session, room: room.clone() };
+        // Before any waiting: whoever asked was looked at under this lease.
+        let mut lease = self.sure_lease()?;
         let mut connection = self.pooled().await?;
         let mut announced_before = None;
         loop {
-            let lease = self.sure_lease()?;
             self.note(&lease, &note, &mut connection).await?;
             let entered = match self.make_member(room, who, entry, &lease, &mut connection).await? {
                 Ok(entered) => entered,
@@ -91,6 +94,7 @@ impl Presence for Redis {
                 return Ok(Ok(entered));
             }
             announced_before = Some(entered);
+            lease = self.sure_lease()?;
         }
     }
 
@@ -106,6 +110,10 @@ impl Presence for Redis {
     async fn members(&self, room: &RoomId) -> Result<u64, BackendError> {
         let mut connection = self.pooled().await?;
         self.timed(redis::cmd("SCARD").arg(self.keys.room_members(room)).query_async(&mut *connection)).await
+    }
+
+    fn tenure(&self) -> Tenure {
+        Tenure { number: self.lease_number.load(Ordering::Acquire), is_sure: self.is_lease_sure() }
     }
 
     async fn renew(&self) -> Result<Lease, BackendError> {
