@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::BackendError;
-use crate::chat::{Envelope, Epoch, Event, MessageId, Nickname, Position, RoomId};
+use crate::chat::{Envelope, Epoch, Event, MessageId, Nickname, Position, RoomId, SessionId};
 
 /// What a stream holds after a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,18 @@ pub struct CatchUp {
     /// Set when something between the asked position and `missed` is lost: the epoch and offset after which the stream
     /// goes on.
     pub skipped_to: Option<(Epoch, u64)>,
+    /// The stream's epoch, `None` where there is no stream. It may be another than the asked position's though nothing is lost.
+    pub epoch: Option<Epoch>,
+}
+
+impl CatchUp {
+    /// Where the stream was read up to, from a position on.
+    pub fn newest(&self, from: Position) -> Position {
+        let last = self.missed.last().map(|envelope| envelope.position);
+        let skipped = self.skipped_to.map(|(epoch, offset)| Position { epoch, offset });
+        let epoch = self.epoch.unwrap_or(from.epoch);
+        last.or(skipped).unwrap_or(Position { epoch, ..from })
+    }
 }
 
 /// Who may publish an event.
@@ -35,7 +47,28 @@ pub struct Publication<'a> {
     pub publisher: Publisher<'a>,
     /// Names what is done among all that this author does: the same again within [`KEY_LIFE`] is accepted once, and
     /// answered as the first time.
-    pub key: Option<&'a str>,
+    pub key: Option<Key<'a>>,
+}
+
+/// A key, among all those of one author.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'a> {
+    pub text: &'a str,
+    /// Whose it is where the author is a guest: the first of the sessions in whose place this one goes on, so that what was said
+    /// once is not said again after a loss of the connection.
+    pub of: SessionId,
+}
+
+impl Publication<'_> {
+    /// Who publishes, as far as keys are told apart by it: the account where there is one, so that it outlives the session.
+    pub fn author(&self) -> String {
+        match (self.publisher, self.key) {
+            (Publisher::Member { account: Some(account) }, _) => format!("u:{account}"),
+            (Publisher::Member { account: None }, Some(key)) => format!("s:{}", key.of),
+            (Publisher::Member { account: None }, None) => format!("s:{}", self.event.actor.session),
+            (Publisher::Anyone, _) => self.event.actor.identifier(),
+        }
+    }
 }
 
 /// For how long a key is remembered.

@@ -10,6 +10,8 @@ use crate::chat::{Login, Nickname, SessionId};
 pub struct Memo {
     /// Hash of the token's secret part; whoever reads the backend learns no token.
     pub secret_hash: String,
+    /// The first of the sessions in whose place it goes on; itself where there is none.
+    pub first: SessionId,
     pub nickname: Option<Nickname>,
     /// The login of an account, whose name is then the nickname.
     pub login: Option<Login>,

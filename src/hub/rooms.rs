@@ -396,14 +396,23 @@ impl Hub {
         self.room(id)?.state.lock().begin_catch_up()
     }
 
-    /// Delivers what was read from the stream. With `skipped_to`, what lies between is lost and the room goes on from
+    /// Delivers what was read from the stream, which may go on under another epoch though nothing is lost. With `skipped_to`,
+    /// what lies between is lost and the room goes on from
     /// there. Returns the position to read on from, when more was heard meanwhile.
-    pub fn caught_up(&self, id: &RoomId, missed: &[Envelope], skipped_to: Option<(Epoch, u64)>) -> Option<Position> {
+    pub fn caught_up(
+        &self,
+        id: &RoomId,
+        missed: &[Envelope],
+        skipped_to: Option<(Epoch, u64)>,
+        epoch: Option<Epoch>,
+    ) -> Option<Position> {
         let room = self.room(id)?;
         let mut state = room.state.lock();
         if let Some((epoch, offset)) = skipped_to {
             state.stream.skip_to(epoch, offset);
             state.settle_after_skip(id, Position { epoch, offset });
+        } else if let Some(epoch) = epoch {
+            state.go_on_under(epoch);
         }
         for envelope in missed {
             if state.stream.accept(envelope.position) == Step::Deliver {
@@ -518,6 +527,20 @@ impl RoomState {
             entry.phase = Phase::Active;
             entry.member.tell(id, envelope);
             entry.member.mailbox.own_passed();
+        }
+    }
+
+    /// The stream has another epoch by now, and is the same up to where it was delivered.
+    fn go_on_under(&mut self, epoch: Epoch) {
+        let Some(delivered) = self.stream.delivered().filter(|delivered| delivered.epoch != epoch) else { return };
+        self.stream.skip_to(epoch, delivered.offset);
+        for entry in self.members.values_mut() {
+            match &mut entry.phase {
+                Phase::Ahead(position) | Phase::Leaving { last: position, .. } if position.epoch == delivered.epoch => {
+                    position.epoch = epoch;
+                }
+                _ => {}
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! as a position in the room's stream, so that nothing is kept twice.
 
 use super::{Chat, Participant};
-use crate::backend::{BackendError, CatchUp, Enrolment};
+use crate::backend::{BackendError, Enrolment};
 use crate::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, Position, RoomId};
 use crate::hub::LocalMember;
 
@@ -94,7 +94,7 @@ impl Chat {
                     return Err(error);
                 }
             };
-            from = newest(&read, from);
+            from = read.newest(from);
             if !missed.tell(&read.missed).await {
                 // The session is ending.
                 self.hub.remove(room, who.id);
@@ -118,19 +118,12 @@ impl Chat {
             missed.tell(&read.missed).await;
             if missed.is_in {
                 let left = Event::new(Actor::account(account.clone()), EventKind::Left);
-                let envelope = Envelope { position: newest(&read, told), time_us: self.clock.unix_us(), event: left };
+                let envelope = Envelope { position: read.newest(told), time_us: self.clock.unix_us(), event: left };
                 missed.member.tell(&room, &envelope);
             }
         }
         self.backend.members.forget_enrolment(account, &room).await
     }
-}
-
-/// Where a stream was read up to.
-pub(super) fn newest(read: &CatchUp, from: Position) -> Position {
-    let last = read.missed.last().map(|envelope| envelope.position);
-    let skipped = read.skipped_to.map(|(epoch, offset)| Position { epoch, offset });
-    last.or(skipped).unwrap_or(from)
 }
 
 /// Tells a session what its account missed in a room: that which happened while the account was a member.

@@ -134,7 +134,7 @@ async fn catch_up(chat: &Chat, room: &RoomId, mut from: Position, permits: &Sema
         if planted::has(Bug::DropBackfill) {
             read.missed.clear();
         }
-        let Some(next) = chat.hub.caught_up(room, &read.missed, read.skipped_to) else { return };
+        let Some(next) = chat.hub.caught_up(room, &read.missed, read.skipped_to, read.epoch) else { return };
         if next == from {
             fruitless += 1;
             if fruitless > 3 {

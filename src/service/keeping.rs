@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::attendance::{NOWHERE, newest};
+use super::attendance::NOWHERE;
 use super::roster::Debt;
 use super::{CALLS_AT_ONCE, Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{Asker, BackendError, Creation, Publication, Publisher, RoomChange, RoomFault};
@@ -49,7 +49,7 @@ impl Chat {
         let failed = |error: BackendError| unavailable("create", &error);
         // The history of a former life of the room is none of its new owner's news.
         let before = match who.conduct.enrols {
-            true => Some(newest(&self.backend.broker.catch_up(&room, NOWHERE).await.map_err(failed)?, NOWHERE)),
+            true => Some(self.backend.broker.catch_up(&room, NOWHERE).await.map_err(failed)?.newest(NOWHERE)),
             false => None,
         };
         match self.backend.rooms.create(&room, &record).await.map_err(failed)? {

@@ -166,7 +166,8 @@ impl Chat {
         let from = who.actor();
         let id = self.numbers.message().await?;
         let event = Event::new(from.clone(), EventKind::Message { id, text: text.clone() });
-        let publication = Publication { event: &event, publisher: Publisher::Anyone, key: key.as_deref() };
+        let publication =
+            Publication { event: &event, publisher: Publisher::Anyone, key: key.as_deref().map(|key| who.key(key)) };
         let noted = self.backend.broker.publish(&RoomId::talk(account, to), publication).await;
         let noted = noted.map_err(|error| unavailable("talk", &error))?;
         let Published { time_us, id, repeated, .. } = noted.ok_or(Refusal::Unavailable)?;

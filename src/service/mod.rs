@@ -46,7 +46,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use accounts::Accounts;
-use attendance::{NOWHERE, newest};
+use attendance::NOWHERE;
 pub use correspondence::LOOK_EVERY;
 pub use dispatch::dispatch;
 use errands::Asking;
@@ -215,7 +215,7 @@ impl Chat {
     async fn begin_lobby(&self, lobby: &RoomId) {
         match self.backend.broker.catch_up(lobby, NOWHERE).await {
             Ok(read) => {
-                let last = newest(&read, NOWHERE);
+                let last = read.newest(NOWHERE);
                 if last != NOWHERE {
                     self.hub.begin_after(lobby, last);
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::correspondence::Correspondence;
 use super::resume::{Heirship, Resumable};
-use crate::backend::Holder;
+use crate::backend::{Holder, Key};
 use crate::chat::{Actor, Conduct, Login, Nickname, Refusal, RoomId, RoomRef, SessionId};
 use crate::hub::{LocalMember, Mailbox, WireFormat};
 
@@ -37,6 +37,8 @@ pub struct Participant {
     pub(super) resumable: Option<Box<Resumable>>,
     /// Whether it goes on in another one's place.
     pub(super) heirship: Heirship,
+    /// The first of the sessions in whose place it goes on; itself where there is none.
+    pub(super) first: SessionId,
 }
 
 impl Participant {
@@ -57,7 +59,13 @@ impl Participant {
             correspondence: None,
             resumable: None,
             heirship: Heirship::None,
+            first: id,
         }
+    }
+
+    /// A key of what it publishes.
+    pub(super) fn key<'a>(&self, text: &'a str) -> Key<'a> {
+        Key { text, of: self.first }
     }
 
     pub fn name(&self) -> Option<&Nickname> {

@@ -40,14 +40,15 @@ impl Chat {
         let Entered { position, repeated, .. } = *entered;
         // What a stream has not reached it never told. The broker would take it for a stream that was rolled back, and have it
         // go on under another epoch.
-        let is_of_stream = since.epoch == position.epoch && since.offset <= position.offset;
-        if is_of_stream
+        let may_be_of_stream = since.epoch != position.epoch || since.offset <= position.offset;
+        if may_be_of_stream
             && let Ok(mut read) = self.backend.broker.catch_up(room, since).await
             && read.skipped_to.is_none()
         {
             read.missed.truncate(AT_ONCE);
             self.metrics.recoveries_total.with_label_values(&["complete"]).inc();
-            return Replay { room: room.clone(), member, recovered: true, told: since, read: Some(read.missed) };
+            let told = Position { epoch: read.epoch.unwrap_or(since.epoch), ..since };
+            return Replay { room: room.clone(), member, recovered: true, told, read: Some(read.missed) };
         }
         self.metrics.recoveries_total.with_label_values(&["incomplete"]).inc();
         // Its own join is the first that it hears, where there is one.
@@ -85,6 +86,8 @@ impl Chat {
                 // It was trimmed while its reader was slow.
                 told = Position { epoch, offset };
                 member.tell_gap(&room, told, false);
+            } else if let Some(epoch) = next.epoch {
+                told.epoch = epoch;
             }
             let mut missed = next.missed;
             missed.truncate(AT_ONCE);

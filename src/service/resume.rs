@@ -139,6 +139,7 @@ impl Chat {
         let taken = self.backend.resumption.take_over(former, &token.secret_hash(), who.id).await;
         let memo = taken.map_err(|error| unavailable("take over", &error))?.ok_or(Refusal::NotResumable)?;
         who.heirship = Heirship::Begun;
+        who.first = memo.first;
         if self.limits.require_login && memo.login.is_none() {
             return Err(Refusal::LoginRequired);
         }
@@ -228,7 +229,7 @@ impl Chat {
             return None;
         }
         let token = ResumeToken::new(who.id, self.entropy.bits());
-        let memo = Memo { secret_hash: token.secret_hash(), nickname: None, login: None };
+        let memo = Memo { secret_hash: token.secret_hash(), first: who.first, nickname: None, login: None };
         who.resumable = Some(Box::new(Resumable { memo, is_kept: false }));
         if self.keep_memo(who).await {
             return Some(token.to_string());

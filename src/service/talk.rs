@@ -31,7 +31,7 @@ impl Chat {
         event.traceparent = span.as_ref().map(PublishSpan::traceparent);
         let began_us = self.clock.unix_us();
         let publisher = Publisher::Member { account: who.account() };
-        let publication = Publication { event: &event, publisher, key: key.as_deref() };
+        let publication = Publication { event: &event, publisher, key: key.as_deref().map(|key| who.key(key)) };
         let published = self.backend.broker.publish(&room, publication).await;
         let published =
             if planted::has(Bug::AcknowledgeBeforeScript) { published.or(Ok(nowhere())) } else { published };

@@ -375,3 +375,29 @@ async fn of_too_many_lost_connections_the_first_is_given_up() {
     first.refused(&node).await;
     second.return_as(&node, "second").await;
 }
+
+/// Says a text under a key; where it stands.
+async fn say_under_key(guest: &mut Guest) -> (Value, Value) {
+    let request = json!({"action": "SEND MESSAGE", "room_id": "red", "text": "once", "key": "k1"});
+    let answer = guest.client.ask(&request.to_string()).await;
+    assert_eq!(Action.error(&answer), None, "{answer}");
+    (answer["epoch"].clone(), answer["offset"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_under_a_key_is_not_said_again_after_losses() {
+    let redis = Redis::start();
+    let nodes = [Plan::on(&redis).start(), Plan::on(&redis).start()];
+    for (to, name) in [(&nodes[0], "alice"), (&nodes[1], "bob")] {
+        let mut guest = Guest::member(&nodes[0], name).await;
+        let first = say_under_key(&mut guest).await;
+        guest.hear("once").await;
+        for _ in 0..2 {
+            guest = guest.lose().return_as(to, name).await;
+            assert_eq!(say_under_key(&mut guest).await, first, "the answer may have been lost with the connection");
+        }
+        guest.client.say("red", "the end").await;
+        guest.hear("the end").await;
+        guest.client.disconnect().await;
+    }
+}

@@ -66,7 +66,8 @@ struct Item {
     event: Event,
     /// The account that may publish beside the event's session, if only members may.
     members: Option<Option<Nickname>>,
-    key: Option<String>,
+    /// The author and its key.
+    key: Option<(String, String)>,
 }
 
 impl State {
@@ -75,12 +76,7 @@ impl State {
         let (session, now_us) = (event.actor.session, self.clock.unix_us());
         let account = members.clone().flatten();
         let is_guest = matches!(members, Some(None));
-        let author = match (&members, &account) {
-            (Some(_), Some(account)) => format!("u:{account}"),
-            (Some(_), None) => format!("s:{session}"),
-            (None, _) => event.actor.identifier(),
-        };
-        let of = key.map(|key| KeyOf { room: id.clone(), author, key });
+        let of = key.map(|(author, key)| KeyOf { room: id.clone(), author, key });
         if let Some(of) = &of {
             for gone in self.keys.expire(now_us) {
                 self.batch(work)?.forget_key(&gone)?;
@@ -134,13 +130,14 @@ impl State {
 
     fn catch_up(&mut self, id: &RoomId, last: Position, work: &mut Work) -> Result<CatchUp, BackendError> {
         let Some(row) = self.rooms.get(id).map(|room| room.row) else {
-            return Ok(CatchUp { missed: Vec::new(), skipped_to: None });
+            return Ok(CatchUp { missed: Vec::new(), skipped_to: None, epoch: None });
         };
         let after = if row.epoch == last.epoch.value() { last.offset } else { 0 };
         let missed = self.read(id, row.epoch, after, work)?;
         let oldest = missed.first().map_or(row.top + 1, |envelope| envelope.position.offset);
         let skipped = row.epoch != last.epoch.value() || oldest > after + 1;
-        Ok(CatchUp { missed, skipped_to: skipped.then_some((Epoch::new(row.epoch), oldest - 1)) })
+        let epoch = Epoch::new(row.epoch);
+        Ok(CatchUp { missed, skipped_to: skipped.then_some((epoch, oldest - 1)), epoch: Some(epoch) })
     }
 
     fn history(&mut self, id: &RoomId, work: &mut Work) -> Result<Vec<Envelope>, BackendError> {
@@ -169,7 +166,8 @@ impl Broker for Embedded {
             Publisher::Member { account } => Some(account.cloned()),
             Publisher::Anyone => None,
         };
-        let (event, key) = (publication.event.clone(), publication.key.map(str::to_owned));
+        let key = publication.key.map(|key| (publication.author(), key.text.to_owned()));
+        let event = publication.event.clone();
         let (room, item) = (room.clone(), Item { event, members, key });
         self.ask(move |state, work| state.publish(&room, item, work)).await
     }

@@ -12,7 +12,7 @@ use super::super::{
 };
 use super::Redis;
 use super::applicants::{account_key, member_key};
-use crate::chat::{Actor, Envelope, Epoch, EventKind, MessageId, Position, RoomId};
+use crate::chat::{Envelope, Epoch, EventKind, MessageId, Position, RoomId};
 
 #[async_trait]
 impl Broker for Redis {
@@ -23,7 +23,7 @@ impl Broker for Redis {
         let mut call = self.scripts.publish.prepare_invoke();
         call.key(self.keys.room(room)).key(self.keys.room_log(room)).key(self.keys.room_members(room));
         if let Some(key) = key {
-            call.key(self.keys.room_key(room, &author(&event.actor, publisher), key));
+            call.key(self.keys.room_key(room, &publication.author(), key.text));
         }
         call.arg(self.keys.room_channel(room))
             .arg(encode_event(event))
@@ -78,11 +78,11 @@ impl Broker for Redis {
             .arg(last.epoch.value())
             .arg(last.offset)
             .arg(self.fresh_epoch());
-        let (epoch, top, entries): (String, u64, StreamRangeReply) =
+        let (epoch, top, is_known, entries): (String, u64, bool, StreamRangeReply) =
             self.timed(call.invoke_async(&mut *connection)).await?;
         let Ok(epoch) = epoch.parse().map(Epoch::new) else {
             // No stream: whatever comes next begins a new epoch and is noticed by that.
-            return Ok(CatchUp { missed: Vec::new(), skipped_to: None });
+            return Ok(CatchUp { missed: Vec::new(), skipped_to: None, epoch: None });
         };
         let mut missed = read_entries(epoch, &entries);
         // What cannot be read, or was trimmed in the middle, ends the run that holds no hole; the newest run counts.
@@ -91,8 +91,8 @@ impl Broker for Redis {
             missed.drain(..=hole);
         }
         let oldest = missed.first().map_or(top + 1, |envelope| envelope.position.offset);
-        let skipped = epoch != last.epoch || oldest > last.offset + 1;
-        Ok(CatchUp { missed, skipped_to: skipped.then_some((epoch, oldest - 1)) })
+        let skipped = !is_known || oldest > last.offset + 1;
+        Ok(CatchUp { missed, skipped_to: skipped.then_some((epoch, oldest - 1)), epoch: Some(epoch) })
     }
 
     async fn history(&self, room: &RoomId) -> Result<Vec<Envelope>, BackendError> {
@@ -131,8 +131,9 @@ impl Broker for Redis {
 }
 
 impl Redis {
-    pub(super) fn fresh_epoch(&self) -> u64 {
-        Epoch::from_random(self.entropy.bits()).value()
+    /// What `epoch_of` in `lua/epoch` wants to know.
+    pub(super) fn fresh_epoch(&self) -> String {
+        format!("{} {}", Epoch::from_random(self.entropy.bits()).value(), self.link.run())
     }
 
     /// Until when this node may act on what it holds: a lease seen alive at `began_ms` is sure for its whole time.
@@ -146,15 +147,6 @@ impl Redis {
 pub(super) fn read_position(place: &[u64]) -> Option<Position> {
     let [epoch, offset, ..] = place else { return None };
     Some(Position { epoch: Epoch::new(*epoch), offset: *offset })
-}
-
-/// Who publishes, as far as keys are told apart by it: the account where there is one, so that it outlives the session.
-fn author(actor: &Actor, publisher: Publisher<'_>) -> String {
-    match publisher {
-        Publisher::Member { account: Some(account) } => account_key(account),
-        Publisher::Member { account: None } => member_key(actor.session),
-        Publisher::Anyone => actor.identifier(),
-    }
 }
 
 fn read_published(place: &[u64]) -> Option<Published> {

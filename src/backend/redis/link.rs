@@ -50,6 +50,8 @@ struct Up {
     rare: Rare,
     /// The server, where it is one.
     server: Option<ConnectionInfo>,
+    /// This run of the server, where it is one; else empty.
+    run: String,
 }
 
 /// Connections for the commands that are rare.
@@ -111,6 +113,7 @@ impl Link {
                     messages: Connection::Cluster(ClusterConnection::new(cluster.clone(), Lane::Messages)),
                     rare: Rare::Places(ClusterConnection::new(cluster.clone(), Lane::Rare), places),
                     server: None,
+                    run: String::new(),
                 }
             }
         };
@@ -122,9 +125,9 @@ impl Link {
 
     async fn one(&self, info: &ConnectionInfo) -> Result<Up, BackendError> {
         let mut connection = open(info, &self.settings).await?;
-        check_server(&mut connection, "standalone").await?;
+        let run = check_server(&mut connection, "standalone").await?;
         let rare = Rare::Pool(pool(info, &self.settings)?);
-        Ok(Up { messages: Connection::One(connection), rare, server: Some(info.clone()) })
+        Ok(Up { messages: Connection::One(connection), rare, server: Some(info.clone()), run })
     }
 
     async fn supervise(&self) {
@@ -180,6 +183,12 @@ impl Link {
     /// The connection for messages, or `Unavailable` at once.
     pub fn connection(&self) -> Result<Connection, BackendError> {
         self.up.read().as_ref().map(|up| up.messages.clone()).ok_or_else(away)
+    }
+
+    /// The run of the server, where it is one; else empty. To be asked for after the connection with which it is used: a run that is
+    /// too new renews an epoch in vain, one that is too old hides a loss.
+    pub fn run(&self) -> String {
+        self.up.read().as_ref().map(|up| up.run.clone()).unwrap_or_default()
     }
 
     /// A connection for what is rare, as soon as there is one.

@@ -160,7 +160,8 @@ impl Redis {
 }
 
 /// Asks a server for its version and its mode, and refuses one that is too old or of another mode (`standalone`, `cluster`).
-async fn check_server(connection: &mut MultiplexedConnection, mode: &str) -> Result<(), BackendError> {
+/// Returns what tells this run of the server from every other.
+async fn check_server(connection: &mut MultiplexedConnection, mode: &str) -> Result<String, BackendError> {
     let info: String = ::redis::cmd("INFO")
         .arg("server")
         .query_async(connection)
@@ -176,13 +177,14 @@ async fn check_server(connection: &mut MultiplexedConnection, mode: &str) -> Res
             "storage.redis: the server is Redis {version}, at least {major}.{minor} is needed"
         )));
     }
+    let run = field("run_id:").to_owned();
     let scheme = match field("redis_mode:") {
-        found if found == mode => return Ok(()),
+        found if found == mode => return Ok(run),
         "cluster" => "redis+cluster://",
         "sentinel" => "redis+sentinel://",
         "standalone" => "redis://",
         // Whoever says nothing of it is taken at the operator's word.
-        _ => return Ok(()),
+        _ => return Ok(run),
     };
     Err(BackendError::Failed(format!("storage.redis: the server is one for a URL that begins with {scheme}")))
 }

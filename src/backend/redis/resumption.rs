@@ -26,6 +26,7 @@ impl Resumption for Redis {
             call.key(self.keys.session(session)).arg(&*lease).arg(&memo.secret_hash);
             call.arg(memo.nickname.as_ref().map_or("", Nickname::as_str));
             call.arg(memo.login.as_ref().map_or_else(String::new, encode_login)).arg(lease.ends_ms);
+            call.arg(memo.first.to_string());
             let kept: i64 = self.timed(call.invoke_async(&mut *connection)).await?;
             if kept < 0 {
                 return Err(fenced());
@@ -46,9 +47,10 @@ impl Resumption for Redis {
         let mut call = self.scripts.take_over.prepare_invoke();
         call.key(self.keys.session(session)).arg(secret_hash).arg(heir.to_string()).arg(HEIR_LIFE.as_millis() as u64);
         let found: Vec<String> = self.timed(call.invoke_async(&mut *connection)).await?;
-        let [nickname, login] = found.as_slice() else { return Ok(None) };
+        let [nickname, login, first] = found.as_slice() else { return Ok(None) };
         Ok(Some(Memo {
             secret_hash: secret_hash.to_owned(),
+            first: SessionId::parse(first).unwrap_or(session),
             nickname: Nickname::parse(nickname).ok(),
             login: decode_login(login),
         }))

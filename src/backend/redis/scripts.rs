@@ -38,14 +38,14 @@ macro_rules! scripts {
 }
 
 scripts! {
-    publish after "append";
-    enter after "fence" "append" "applicants" "door";
-    leave [frees] after "append" "members";
-    enrol after "append" "applicants" "door" "members";
-    resign [frees] after "append" "members" "demolish";
-    remove [frees] after "append" "members";
-    hand_over after "append";
-    catch_up [frees];
+    publish after "epoch" "append";
+    enter after "fence" "epoch" "append" "applicants" "door";
+    leave [frees] after "epoch" "append" "members";
+    enrol after "epoch" "append" "applicants" "door" "members";
+    resign [frees] after "epoch" "append" "members" "demolish";
+    remove [frees] after "epoch" "append" "members";
+    hand_over after "epoch" "append";
+    catch_up [frees] after "epoch";
     note;
     claim after "fence";
     release [frees];
@@ -54,11 +54,11 @@ scripts! {
     remember after "fence";
     take_over [frees];
     abandon [frees];
-    create after "append" "members";
-    destroy [frees] after "append" "demolish";
-    change after "append" "runs";
-    decide after "append" "runs" "applicants" "members";
-    appoint after "append" "runs";
+    create after "epoch" "append" "members";
+    destroy [frees] after "epoch" "append" "demolish";
+    change after "epoch" "append" "runs";
+    decide after "epoch" "append" "runs" "applicants" "members";
+    appoint after "epoch" "append" "runs";
     register;
     forget_identity [frees];
     revoke_one [frees];

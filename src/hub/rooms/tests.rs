@@ -158,9 +158,9 @@ async fn a_hole_is_filled_from_the_stream_before_anything_newer() {
     bench.deliver(&event(1, 1, EventKind::Joined));
     assert_eq!(bench.deliver(&said(1, 4)), Delivered::CatchUpFrom(at(1)));
     assert_eq!(bench.deliver(&said(1, 5)), Delivered::Ignored, "one catch-up at a time");
-    let more = bench.hub.caught_up(&bench.room, &[said(1, 2), said(1, 3)], None);
+    let more = bench.hub.caught_up(&bench.room, &[said(1, 2), said(1, 3)], None, None);
     assert_eq!(more, Some(at(3)), "4 and 5 were heard meanwhile");
-    assert_eq!(bench.hub.caught_up(&bench.room, &[said(1, 4), said(1, 5)], None), None);
+    assert_eq!(bench.hub.caught_up(&bench.room, &[said(1, 4), said(1, 5)], None, None), None);
     assert_eq!(bench.deliver(&said(1, 6)), Delivered::To(1));
     assert_eq!(bodies(&one).await[1..], ["m2", "m3", "m4", "m5", "m6"]);
 }
@@ -173,9 +173,35 @@ async fn a_new_epoch_goes_on_and_lets_nobody_wait() {
     let renewed = Position { epoch: Epoch::new(2), offset: 1 };
     let first = Envelope { position: renewed, ..said(1, 1) };
     assert_eq!(bench.deliver(&first), Delivered::CatchUpFrom(at(1)));
-    assert_eq!(bench.hub.caught_up(&bench.room, std::slice::from_ref(&first), Some((Epoch::new(2), 0))), None);
+    assert_eq!(bench.hub.caught_up(&bench.room, std::slice::from_ref(&first), Some((Epoch::new(2), 0)), None), None);
     assert_eq!(bodies(&one).await[1..], ["m1"]);
     assert_eq!(bodies(&two).await, ["m1"], "its own join may have been in the hole");
+}
+
+#[tokio::test]
+async fn a_new_epoch_of_the_same_stream_is_no_hole() {
+    let bench = bench();
+    let (one, two) = (bench.enter(1), bench.enter(2));
+    bench.deliver(&event(1, 1, EventKind::Joined));
+    let under = |epoch, envelope: Envelope| {
+        let position = Position { epoch: Epoch::new(epoch), ..envelope.position };
+        Envelope { position, ..envelope }
+    };
+    let third = under(2, said(1, 3));
+    assert_eq!(bench.deliver(&third), Delivered::CatchUpFrom(at(1)));
+    let missed = [under(2, event(2, 2, EventKind::Joined)), third];
+    assert_eq!(bench.hub.caught_up(&bench.room, &missed, None, Some(Epoch::new(2))), None);
+    assert_eq!(bodies(&one).await[2..], ["m3"]);
+    assert_eq!(bodies(&two).await[1..], ["m3"], "it waits for its own join, which is still to come");
+    let last = Position { epoch: Epoch::new(2), offset: 4 };
+    assert!(matches!(bench.hub.remove_after(&bench.room, SessionId::from_u128(2), last), Departure::Pending(_)));
+    assert_eq!(bench.hub.caught_up(&bench.room, &[], None, Some(Epoch::new(3))), None);
+    assert_eq!(
+        bench.deliver(&under(3, event(2, 4, EventKind::Left))),
+        Delivered::To(2),
+        "its own leaving is shown to it"
+    );
+    assert_eq!(bench.deliver(&under(3, said(1, 5))), Delivered::To(1), "who left under the former epoch has left");
 }
 
 fn destroyed(session: u128, offset: u64) -> Envelope {
@@ -247,7 +273,7 @@ async fn a_room_whose_end_was_missed_puts_out_when_it_is_caught_up() {
     let (one, two) = (bench.member(1, 1), bench.member(2, 2));
     assert_eq!(bench.deliver(&said(3, 6)), Delivered::CatchUpFrom(at(2)));
     let missed = [said(1, 3), destroyed(2, 4), event(3, 5, EventKind::Joined), said(3, 6)];
-    assert_eq!(bench.hub.caught_up(&bench.room, &missed, None), None);
+    assert_eq!(bench.hub.caught_up(&bench.room, &missed, None, None), None);
     for mailbox in [&one, &two] {
         assert_eq!(mailbox.take_put_out(), [PutOut { room: RoomId::parse("red").unwrap(), shown: false }]);
         assert_eq!(bodies(mailbox).await.last().unwrap(), "m3", "what the next life says is not theirs");
@@ -292,7 +318,7 @@ fn nothing_after_the_position_where_listening_began_is_missed() {
     bench.hub.begin_after(&bench.room, at(4));
     assert_eq!(bench.hub.epoch(&bench.room), Some(Epoch::new(1)));
     assert_eq!(bench.deliver(&said(2, 6)), Delivered::CatchUpFrom(at(4)), "5 was not heard");
-    bench.hub.caught_up(&bench.room, &[said(2, 5), said(2, 6)], None);
+    bench.hub.caught_up(&bench.room, &[said(2, 5), said(2, 6)], None, None);
     bench.hub.begin_after(&bench.room, at(9));
     assert_eq!(bench.deliver(&said(2, 7)), Delivered::To(0), "once something was delivered it moves nothing");
 }

@@ -167,6 +167,37 @@ async fn a_stream_that_was_rolled_back_goes_on_under_a_new_epoch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_after_a_failover_is_not_taken_for_what_it_lost() {
+    let server = Server::start();
+    let red = room("red");
+    let node = redis(&server).await;
+    let first = node.say(&red, &actor(1, "alice"), "1").await;
+    for number in 2..=5 {
+        node.say(&red, &actor(1, "alice"), &number.to_string()).await;
+    }
+    // The replica that took over had three of them, and more is said before anybody looks.
+    server.query(&["HSET", "t:room:{red}", "top", "3", "run", "of the server before"]);
+    server.query(&["XDEL", "t:room:{red}:log", "4-0", "5-0"]);
+    server.query(&["XSETID", "t:room:{red}:log", "3-0"]);
+    for number in 4..=6 {
+        node.say(&red, &actor(1, "alice"), &format!("{number} anew")).await;
+    }
+    let missed = node.backend.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
+    let (epoch, offset) = missed.skipped_to.expect("the loss is told");
+    assert_ne!(epoch, first.epoch);
+    assert_eq!((offset, offsets(&missed.missed)), (3, vec![4, 5, 6]));
+    let behind = node.backend.broker.catch_up(&red, Position { offset: 2, ..first }).await.unwrap();
+    assert_eq!(
+        (offsets(&behind.missed), behind.skipped_to),
+        (vec![3, 4, 5, 6], None),
+        "who knew what is kept missed nothing"
+    );
+    assert_eq!(behind.newest(first), Position { epoch, offset: 6 });
+    let nothing_new = node.backend.broker.catch_up(&red, Position { epoch, offset: 6 }).await.unwrap();
+    assert_eq!((nothing_new.missed.len(), nothing_new.skipped_to), (0, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_out_later_that_a_stream_was_rolled_back_reads_nothing_again() {
     let server = Server::start();
     let red = room("red");

@@ -1,6 +1,6 @@
 //! Clauses about what identifies messages: the numbers they are given, and the keys under which they are accepted once.
 
-use crosstalk::backend::KEY_LIFE;
+use crosstalk::backend::{KEY_LIFE, Key};
 
 use super::*;
 
@@ -33,9 +33,13 @@ fn numbered(who: &Actor, id: u32, text: &str) -> Event {
 /// A session that is a member by itself.
 const GUEST: Publisher<'_> = Publisher::Member { account: None };
 
+fn key_of<'a>(who: &Actor, text: &'a str) -> Key<'a> {
+    Key { text, of: who.session }
+}
+
 impl Node {
     async fn keyed(&self, room: &RoomId, event: &Event, publisher: Publisher<'_>, key: &str) -> Option<Published> {
-        let publication = Publication { event, publisher, key: Some(key) };
+        let publication = Publication { event, publisher, key: Some(key_of(&event.actor, key)) };
         self.backend.broker.publish(room, publication).await.unwrap()
     }
 
@@ -156,7 +160,7 @@ async fn of_concurrent_messages_under_one_key_one_is_accepted(nodes: [&Node; 2])
         let (broker, red, alice) = (nodes[number as usize % 2].backend.broker.clone(), red.clone(), alice.clone());
         attempts.spawn(async move {
             let event = numbered(&alice, number + 1, "once");
-            let publication = Publication { event: &event, publisher: GUEST, key: Some("k") };
+            let publication = Publication { event: &event, publisher: GUEST, key: Some(key_of(&alice, "k")) };
             broker.publish(&red, publication).await.unwrap().unwrap()
         });
     }

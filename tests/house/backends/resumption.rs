@@ -21,7 +21,7 @@ fn session(number: u128) -> SessionId {
 }
 
 fn memo(secret: &str, name: Option<&str>) -> Memo {
-    Memo { secret_hash: secret.into(), nickname: name.map(nickname), login: None }
+    Memo { secret_hash: secret.into(), first: session(7), nickname: name.map(nickname), login: None }
 }
 
 impl Node {

@@ -14,19 +14,16 @@ end
 if ARGV[2] == '1' then
   return {-2}
 end
-if redis.call('HSETNX', KEYS[1], 'epoch', ARGV[1]) == 1 then
-  redis.call('DEL', KEYS[2])
-end
+local epoch = epoch_of(KEYS[1], ARGV[1]) or begin(KEYS[1], KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], 'kept', 1, unpack(ARGV, 6))
 if ARGV[3] ~= '' then
   enrolled(KEYS[3], KEYS[8], ARGV[3])
 end
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[2])
-local room = redis.call('HMGET', KEYS[1], 'epoch', 'top')
-local top = tonumber(room[2] or '0')
+local top = tonumber(redis.call('HGET', KEYS[1], 'top') or '0')
 if KEYS[9] then
   local now = redis.call('TIME')
-  follow_up(KEYS[9], ARGV[4], {room[1], top, now[1] .. string.format('%06d', now[2])}, ARGV[5])
+  follow_up(KEYS[9], ARGV[4], {epoch, top, now[1] .. string.format('%06d', now[2])}, ARGV[5])
 end
-return {1, tonumber(room[1]), top}
+return {1, tonumber(epoch), top}

@@ -14,8 +14,8 @@ if denied then
   return denied
 end
 if is_member then
-  local room = redis.call('HMGET', KEYS[1], 'epoch', 'top')
-  return {'in', room[1] or ARGV[4], room[2] or '0', '0', redis.call('SCARD', KEYS[3]), 0}
+  local epoch = epoch_of(KEYS[1], ARGV[4]) or begin(KEYS[1], KEYS[2], ARGV[4])
+  return {'in', epoch, redis.call('HGET', KEYS[1], 'top') or '0', '0', redis.call('SCARD', KEYS[3]), 0}
 end
 if ARGV[10] == '1' then
   return {'full'}
