@@ -154,17 +154,24 @@ impl Tap {
         for (room, ((epoch, before, floor), newer)) in self.rooms.iter().zip(read) {
             let Some(epoch) = epoch else { continue };
             let kept = streams.get_mut(room).expect("every room has its list");
-            let (era, entries) = match kept.last().map(|last| (last.era, last.epoch)) {
-                None => (0, newer),
-                Some((era, last)) if last == epoch => (era, newer),
-                // Another stream by now, of which nothing is known yet; or the old one without its end.
-                Some((era, last)) => {
-                    let same = floor.filter(|_| before == Some(last)).unwrap_or(0);
-                    let (_, entries): Found = find(room, same).query(connection.as_mut())?;
-                    (era + 1, entries)
+            let last = kept.last().map_or((0, epoch, 0), |last| (last.era, last.epoch, last.offset));
+            let (era, of_last, offset) = last;
+            // Another stream by now, of which nothing is known yet; or the old one without its end.
+            let floor = floor.filter(|_| before == Some(of_last)).unwrap_or(0);
+            let newer = match of_last == epoch {
+                true => newer,
+                false => {
+                    let (_, entries): Found = find(room, floor.min(offset)).query(connection.as_mut())?;
+                    entries
                 }
             };
-            kept.extend(entries.iter().filter_map(|(id, fields)| Kept::read(era, epoch, id, fields)));
+            let is_same =
+                |id: &str| id.split_once('-').and_then(|(id, _)| id.parse().ok()).is_some_and(|id: u64| id <= floor);
+            let read = newer.iter().filter_map(|(id, fields)| match of_last == epoch || is_same(id) {
+                true => Kept::read(era, of_last, id, fields),
+                false => Kept::read(era + 1, epoch, id, fields),
+            });
+            kept.extend(read);
         }
         Ok(())
     }

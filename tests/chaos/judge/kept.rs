@@ -46,7 +46,9 @@ pub fn judge(record: &Record) -> Vec<Violation> {
 mod tests {
     use super::super::made::Made;
     use super::*;
-    use crate::history::{Answer, Place};
+    use crate::faults::Fault;
+    use crate::history::{Answer, Place, SECOND};
+    use crate::stage::Window;
 
     fn unknown() -> Outcome {
         Outcome::Unknown("unavailable".to_owned())
@@ -76,5 +78,14 @@ mod tests {
         let made = |offset| Made::new().tries_to_say(0, "b", at(offset)).texts(0, &["a", "b"]).record();
         assert_eq!(judge(&made(2)), []);
         assert_eq!(judge(&made(1)).len(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_master_took_may_be_lost_under_a_new_epoch() {
+        let window = Window { fault: Fault::MasterKill { ms: 6_000 }, from: 0, until: 10 * SECOND };
+        let made = || Made::new().says(0, "a").with(|record| record.windows.push(window));
+        assert_eq!(judge(&made().texts(1, &["b"]).record()), []);
+        assert_eq!(judge(&made().texts(0, &["b"]).record()).len(), 1, "nobody was told");
+        assert_eq!(judge(&Made::new().says(0, "a").texts(1, &["b"]).record()).len(), 1, "no master was struck");
     }
 }

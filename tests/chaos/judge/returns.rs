@@ -73,7 +73,9 @@ fn resumed(record: &Record, truth: &Truth, exchange: &Exchange, node: usize, res
         }
         let events = || record.streams.get(room).into_iter().flatten();
         let seen_to = |kind: &str, session: &str| {
-            events().find(|Kept { kind: of, session: who, .. }| of == kind && who == session).map(|event| event.offset)
+            let since = events().filter(|event| event.time_us >= record.began_unix_us + lost);
+            let mut wanted = since.filter(|Kept { kind: of, session: who, .. }| of == kind && who == session);
+            wanted.next().map(|event| event.offset)
         };
         if let Some(offset) = seen_to("l", former) {
             found.push(told(format!("and was said to leave {room} at {offset}")));
