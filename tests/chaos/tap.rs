@@ -57,7 +57,7 @@ pub enum Source {
     Alone(Client),
     /// Sentinels, any of which knows the master under this name.
     Sentinels(Vec<Client>, String),
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 impl Source {
@@ -80,7 +80,7 @@ impl Source {
                     .connection_timeout(Duration::from_secs(1))
                     .response_timeout(Duration::from_secs(5))
                     .build();
-                Self::Cluster(built.expect("the addresses can be read"))
+                Self::Cluster(Box::new(built.expect("the addresses can be read")))
             }
         }
     }
