@@ -29,6 +29,8 @@ pub enum CloseReason {
     Resumed,
     /// The session's login was ended.
     LoggedOut,
+    /// The data was lost, and with it the account that the session stood for.
+    AccountLost,
     /// The session brought a login, and its name cannot be claimed now.
     LoginUnavailable,
     /// The node is going away; another replica is there.
@@ -36,7 +38,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::PeerGone,
         Self::PeerLost,
         Self::SlowReader,
@@ -50,6 +52,7 @@ impl CloseReason {
         Self::Superseded,
         Self::Resumed,
         Self::LoggedOut,
+        Self::AccountLost,
         Self::LoginUnavailable,
         Self::Restart,
     ];
@@ -76,6 +79,7 @@ impl CloseReason {
             Self::Superseded => "superseded",
             Self::Resumed => "resumed",
             Self::LoggedOut => "logged_out",
+            Self::AccountLost => "account_lost",
             Self::LoginUnavailable => "login_unavailable",
             Self::Restart => "restart",
         }
@@ -93,7 +97,8 @@ impl CloseReason {
             | Self::NicknameLost
             | Self::Superseded
             | Self::Resumed
-            | Self::LoggedOut => 1008,
+            | Self::LoggedOut
+            | Self::AccountLost => 1008,
             Self::FrameTooLong => 1009,
             Self::Restart => 1012,
             Self::TooManyConnections | Self::LoginUnavailable => 1013,
@@ -114,6 +119,7 @@ impl CloseReason {
             Self::Superseded => Some("Your nickname is used by a newer login"),
             Self::Resumed => Some("Your session goes on in another connection"),
             Self::LoggedOut => Some("You are logged out"),
+            Self::AccountLost => Some("Your account is no longer known, sign up again"),
             Self::LoginUnavailable => Some("Service is unavailable, try again"),
             Self::Restart => Some("The server is restarting, connect again"),
         }

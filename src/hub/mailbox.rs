@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::chat::{Caused, CloseReason, RoomId};
+use crate::chat::{Caused, CloseReason, Position, RoomId};
 use crate::telemetry::Metrics;
 
 /// The most that one write takes out of the queue.
@@ -84,6 +84,8 @@ pub enum Outgoing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutOut {
     pub room: RoomId,
+    /// Up to here it was told what happened in the room.
+    pub at: Position,
     /// An event in the room told it so.
     pub shown: bool,
 }
@@ -372,9 +374,10 @@ impl Drop for Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Epoch;
 
     fn out(room: RoomId) -> PutOut {
-        PutOut { room, shown: false }
+        PutOut { room, at: Position { epoch: Epoch::NONE, offset: 1 }, shown: false }
     }
 
     fn mailbox(bytes_max: usize) -> Mailbox {

@@ -475,8 +475,8 @@ impl Hub {
             }
         }
         match kind {
-            EventKind::Destroyed { room } if room == id => state.put_all_out(id),
-            EventKind::Removed { .. } => state.put_out(id, kind),
+            EventKind::Destroyed { room } if room == id => state.put_all_out(id, envelope.position),
+            EventKind::Removed { .. } => state.put_out(id, envelope.position, kind),
             _ => {}
         }
         if someone_goes {
@@ -573,22 +573,22 @@ impl RoomState {
     }
 
     /// Somebody was removed.
-    fn put_out(&mut self, id: &RoomId, kind: &EventKind) {
+    fn put_out(&mut self, id: &RoomId, at: Position, kind: &EventKind) {
         self.members.retain(|_, entry| {
             let out = entry.member.is_put_out_by(kind);
             if out {
-                entry.member.mailbox.put_out(PutOut { room: id.clone(), shown: true });
+                entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: true });
             }
             !out
         });
     }
 
     /// The room is gone. Who is still joining joins its next life.
-    fn put_all_out(&mut self, id: &RoomId) {
+    fn put_all_out(&mut self, id: &RoomId, at: Position) {
         self.members.retain(|_, entry| match entry.phase {
             Phase::Joining => true,
             Phase::Active | Phase::Ahead(_) | Phase::Waiting(_) => {
-                entry.member.mailbox.put_out(PutOut { room: id.clone(), shown: false });
+                entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: false });
                 false
             }
             Phase::Leaving { .. } => false,

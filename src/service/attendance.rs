@@ -11,6 +11,41 @@ use crate::hub::LocalMember;
 /// Before everything.
 pub(super) const NOWHERE: Position = Position { epoch: Epoch::NONE, offset: 0 };
 
+/// Up to where an account was told in a room, and whether it was a member there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    pub position: Position,
+    pub is_in: bool,
+}
+
+impl Told {
+    /// The later of what the account's list says, `None` when it does not know yet, and what was told over this very connection.
+    /// The list is behind where it could not be written, or not yet.
+    fn latest(listed: Option<Position>, here: Option<Self>) -> Self {
+        match (listed, here) {
+            (Some(listed), Some(here))
+                if listed.epoch == here.position.epoch && listed.offset <= here.position.offset =>
+            {
+                here
+            }
+            (None, Some(here)) => here,
+            (Some(position), _) => Self { position, is_in: true },
+            (None, None) => Self { position: NOWHERE, is_in: false },
+        }
+    }
+}
+
+impl Participant {
+    /// Up to here this connection was told in a room that it does not hear any more. It is not told that again.
+    pub(super) fn remember_told(&mut self, room: &RoomId, told: Told) {
+        self.correspondence.get_or_insert_default().remember_told(room, told);
+    }
+
+    fn told_in(&self, room: &RoomId) -> Option<Told> {
+        self.correspondence.as_ref().and_then(|correspondence| correspondence.told_in(room))
+    }
+}
+
 impl Chat {
     /// The session is one of an account from now on: it is told what waits for it, and hears the account's rooms.
     pub async fn attend(&self, who: &mut Participant) {
@@ -84,13 +119,14 @@ impl Chat {
         if !self.hears(who, room, self.hub.wait(room, who.member(format))).await {
             return Err(BackendError::Unavailable("the room's traffic cannot be had".into()));
         }
-        let mut missed = Missed { member: who.member(format), account, room, is_in: told.is_some() };
-        let mut from = told.unwrap_or(NOWHERE);
+        let Told { position: mut from, is_in } = Told::latest(told, who.told_in(room));
+        let mut missed = Missed { member: who.member(format), account, room, is_in };
         loop {
             let read = match self.backend.broker.catch_up(room, from).await {
                 Ok(read) => read,
                 Err(error) => {
                     self.hub.remove(room, who.id);
+                    who.remember_told(room, Told { position: from, is_in: missed.is_in });
                     return Err(error);
                 }
             };
@@ -109,18 +145,25 @@ impl Chat {
     }
 
     /// The account is no member any more: it is told how that came, as far as that is still known, and the room is forgotten.
-    async fn part_from(&self, who: &Participant, account: &Nickname, enrolment: Enrolment) -> Result<(), BackendError> {
+    async fn part_from(
+        &self,
+        who: &mut Participant,
+        account: &Nickname,
+        enrolment: Enrolment,
+    ) -> Result<(), BackendError> {
         let Some(format) = self.sessions.format(who.id) else { return Ok(()) };
         let Enrolment { room, told, .. } = enrolment;
-        if let Some(told) = told {
-            let read = self.backend.broker.catch_up(&room, told).await?;
-            let mut missed = Missed { member: who.member(format), account, room: &room, is_in: true };
+        if told.is_some() {
+            let Told { position: from, is_in } = Told::latest(told, who.told_in(&room));
+            let read = self.backend.broker.catch_up(&room, from).await?;
+            let mut missed = Missed { member: who.member(format), account, room: &room, is_in };
             missed.tell(&read.missed).await;
+            let position = read.newest(from);
             if missed.is_in {
                 let left = Event::new(Actor::account(account.clone()), EventKind::Left);
-                let envelope = Envelope { position: read.newest(told), time_us: self.clock.unix_us(), event: left };
-                missed.member.tell(&room, &envelope);
+                missed.member.tell(&room, &Envelope { position, time_us: self.clock.unix_us(), event: left });
             }
+            who.remember_told(&room, Told { position, is_in: false });
         }
         self.backend.members.forget_enrolment(account, &room).await
     }

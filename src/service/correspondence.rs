@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::attendance::Told;
 use super::{Chat, Participant, unavailable};
 use crate::backend::{BackendError, Delivery, Holder, Put};
 use crate::chat::{Nickname, Notice, Position, Push, Refusal, RequestKind, RoomId};
@@ -17,6 +18,10 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Pushes read at once.
 const PAGE: usize = 100;
 
+/// Of how many rooms that a connection does not hear any more it is known what it was told; of one that was left before these it
+/// may be told twice, where the backend did not take note.
+const LEFT_MAX: usize = 100;
+
 /// What the account of a session was told in it.
 #[derive(Default)]
 pub struct Correspondence {
@@ -27,6 +32,8 @@ pub struct Correspondence {
     /// Up to where it is sure, or soon to be, that everything in these rooms was told.
     positions: HashMap<RoomId, Position>,
     glance: Option<Glance>,
+    /// Up to where this connection was told in rooms that it does not hear any more, those left last at the end.
+    left: Vec<(RoomId, Told)>,
 }
 
 /// What was queued for the session at one moment.
@@ -39,6 +46,18 @@ struct Glance {
 }
 
 impl Correspondence {
+    pub(super) fn remember_told(&mut self, room: &RoomId, told: Told) {
+        self.left.retain(|(other, _)| other != room);
+        if self.left.len() >= LEFT_MAX {
+            self.left.remove(0);
+        }
+        self.left.push((room.clone(), told));
+    }
+
+    pub(super) fn told_in(&self, room: &RoomId) -> Option<Told> {
+        self.left.iter().find(|(other, _)| other == room).map(|(_, told)| *told)
+    }
+
     pub(super) fn forget_room(&mut self, room: &RoomId) {
         self.positions.remove(room);
         if let Some(glance) = &mut self.glance {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Chat;
-use crate::backend::{Heard, Inbound, Proclamation, decode_live};
+use crate::backend::{BackendError, CatchUp, Heard, Inbound, Proclamation, decode_live};
 use crate::chat::{Envelope, Position, RoomId};
 use crate::hub::Delivered;
 use crate::planted::{self, Bug};
@@ -117,24 +117,14 @@ async fn catch_up(chat: &Chat, room: &RoomId, mut from: Position, permits: &Sema
     let mut fruitless = 0;
     while chat.hub.epoch(room).is_some() {
         let read = match permits.acquire().await {
-            Ok(_permit) => chat.backend.broker.catch_up(room, from).await,
+            Ok(_permit) => chat.backfill(room, from).await,
             Err(_) => return,
         };
-        let Ok(mut read) = read else {
-            chat.metrics.backfills_total.with_label_values(&["failed"]).inc();
+        let Ok(next) = read else {
             tokio::time::sleep(RETRY_EVERY).await;
             continue;
         };
-        let outcome = if read.skipped_to.is_some() { "incomplete" } else { "complete" };
-        chat.metrics.backfills_total.with_label_values(&[outcome]).inc();
-        if let Some((epoch, offset)) = read.skipped_to {
-            chat.metrics.gaps_total.inc();
-            tracing::warn!(%room, epoch = epoch.value(), offset, "part of the stream is lost");
-        }
-        if planted::has(Bug::DropBackfill) {
-            read.missed.clear();
-        }
-        let Some(next) = chat.hub.caught_up(room, &read.missed, read.skipped_to, read.epoch) else { return };
+        let Some(next) = next else { return };
         if next == from {
             fruitless += 1;
             if fruitless > 3 {
@@ -145,5 +135,39 @@ async fn catch_up(chat: &Chat, room: &RoomId, mut from: Position, permits: &Sema
             tokio::time::sleep(RETRY_EVERY).await;
         }
         from = next;
+    }
+}
+
+impl Chat {
+    /// Delivers what a room's members here did not hear after a position. Returns the one to read on from, when more was heard
+    /// meanwhile.
+    async fn backfill(&self, room: &RoomId, from: Position) -> Result<Option<Position>, BackendError> {
+        let read = self.backend.broker.catch_up(room, from).await;
+        let outcome = match &read {
+            Err(_) => "failed",
+            Ok(CatchUp { skipped_to: Some(_), .. }) => "incomplete",
+            Ok(_) => "complete",
+        };
+        self.metrics.backfills_total.with_label_values(&[outcome]).inc();
+        let mut read = read?;
+        if let Some((epoch, offset)) = read.skipped_to {
+            self.metrics.gaps_total.inc();
+            tracing::warn!(%room, epoch = epoch.value(), offset, "part of the stream is lost");
+        }
+        if planted::has(Bug::DropBackfill) {
+            read.missed.clear();
+        }
+        Ok(self.hub.caught_up(room, &read.missed, read.skipped_to, read.epoch))
+    }
+
+    /// Reads a room's stream at once, though nobody noticed yet that something was not heard. `false` when somebody reads it
+    /// already.
+    pub(super) async fn look_at_stream(&self, room: &RoomId) -> bool {
+        let Some(from) = self.hub.begin_catch_up(room) else { return false };
+        if !matches!(self.backfill(room, from).await, Ok(None)) {
+            // The next event heard starts over.
+            self.hub.abandon_catch_up(room);
+        }
+        true
     }
 }

@@ -1,10 +1,11 @@
 //! Accounts as members of rooms: they come, go, are put out and hand rooms over.
 
+use super::attendance::Told;
 use super::keeping::done;
 use super::membership::{Refused, Way};
 use super::{Chat, Outcome, Participant, unavailable};
 use crate::backend::{Entered, Resigned};
-use crate::chat::{Actor, EventKind, Nickname, Refusal, Reply, RoomId, RoomView};
+use crate::chat::{Actor, EventKind, Nickname, Position, Refusal, Reply, RoomId, RoomView};
 use crate::hub::WireFormat;
 
 impl Chat {
@@ -65,21 +66,26 @@ impl Chat {
     pub(super) async fn resign(&self, who: &mut Participant, room: RoomId) -> Result<Reply, Refusal> {
         let resigned = self.backend.members.resign(&room, &who.actor(), false).await;
         done("resign", resigned)?;
-        self.stop_attending(who, &room).await;
+        let at = self.hub.position(&room).filter(|_| who.rooms.contains(&room));
+        self.stop_attending(who, &room, at).await;
         Ok(Reply::Left { room })
     }
 
-    /// The session hears a room no more, and the account's list is without it.
-    pub(super) async fn stop_attending(&self, who: &mut Participant, room: &RoomId) {
+    /// The session hears a room no more, having been told what happened up to this position, and the account's list is without
+    /// it.
+    pub(super) async fn stop_attending(&self, who: &mut Participant, room: &RoomId, told: Option<Position>) {
         self.hub.remove(room, who.id);
         who.rooms.retain(|other| other != room);
         if let Some(correspondence) = &mut who.correspondence {
             correspondence.forget_room(room);
         }
+        if let Some(position) = told {
+            who.remember_told(room, Told { position, is_in: false });
+        }
         if let Some(account) = who.account()
             && let Err(error) = self.backend.members.forget_enrolment(account, room).await
         {
-            // The next login finds it.
+            // The next look at the list finds it.
             tracing::debug!(%error, %room, "a room stays in an account's list");
         }
     }

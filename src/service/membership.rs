@@ -280,9 +280,9 @@ impl Chat {
     pub async fn heed_put_out(&self, who: &mut Participant, rooms: Vec<PutOut>) -> Vec<PutOut> {
         let (out, _): (Vec<_>, Vec<_>) = rooms.into_iter().partition(|out| who.rooms.contains(&out.room));
         who.rooms.retain(|room| out.iter().all(|out| out.room != *room));
-        for PutOut { room, .. } in &out {
+        for PutOut { room, at, .. } in &out {
             if who.conduct.enrols {
-                self.stop_attending(who, room).await;
+                self.stop_attending(who, room, Some(*at)).await;
                 continue;
             }
             // There is nothing to leave any more but the note under the node's lease. On failure it is left in doubt.

@@ -334,8 +334,12 @@ impl Chat {
     pub async fn settle(&self, who: &mut Participant, settling: Settling) {
         let seen = match settling {
             Settling::OwnEvent => tokio::time::timeout(SETTLING_LIMIT, who.mailbox.until_own_seen(who.caused)).await,
-            Settling::Departure { room, pending } => {
-                let heard = tokio::time::timeout(SETTLING_LIMIT, pending).await.map(drop);
+            Settling::Departure { room, mut pending } => {
+                let heard = tokio::time::timeout(SETTLING_LIMIT, &mut pending).await.map(drop);
+                // This node may hear nothing. What was said before the leaving was promised to whoever was there.
+                if heard.is_err() && !self.look_at_stream(&room).await {
+                    let _ = tokio::time::timeout(SETTLING_LIMIT, pending).await;
+                }
                 self.hub.remove(&room, who.id);
                 heard
             }

@@ -38,6 +38,8 @@ pub struct Standing {
     /// The nickname is held by an account.
     pub account: bool,
     pub reads_inbox: bool,
+    /// It stands for its account, as [`crate::chat::Conduct::enrols`] says.
+    pub enrols: bool,
     pub rooms: Vec<RoomId>,
     pub memo: Option<Memo>,
     pub mailbox: Arc<Mailbox>,
@@ -59,6 +61,7 @@ struct Line {
     held: Option<Nickname>,
     account: bool,
     reads_inbox: bool,
+    enrols: bool,
     mailbox: Arc<Mailbox>,
 }
 
@@ -82,6 +85,7 @@ impl Roster {
                 held: None,
                 account: false,
                 reads_inbox: who.conduct.reads_inbox,
+                enrols: who.conduct.enrols,
                 mailbox: who.mailbox.clone(),
             }
         });
@@ -190,6 +194,7 @@ impl Roster {
             actor: Actor { session: *session, nickname: line.held.clone() },
             account: line.account,
             reads_inbox: line.reads_inbox,
+            enrols: line.enrols,
             rooms: line.noted.rooms.iter().cloned().collect(),
             memo: line.noted.memo.clone(),
             mailbox: line.mailbox.clone(),

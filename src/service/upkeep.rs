@@ -85,6 +85,10 @@ impl Chat {
                 self.backend.resumption.forget(actor.session).await?;
             }
         }
+        if self.has_lost_its_account(&standing).await? {
+            standing.mailbox.close(CloseReason::AccountLost);
+            return Ok(());
+        }
         if let Some(nickname) = &actor.nickname {
             let claimant = if standing.account { Claimant::AccountAgain } else { Claimant::Guest };
             let holder = Holder { session: actor.session, reads_inbox: standing.reads_inbox };
@@ -121,6 +125,17 @@ impl Chat {
             }
         }
         Ok(())
+    }
+
+    /// Whether the session stood for an account that went with the backend's data: its rooms know it only as that, so nothing of it
+    /// can be claimed again.
+    async fn has_lost_its_account(&self, standing: &Standing) -> Result<bool, BackendError> {
+        match &standing.actor.nickname {
+            Some(account) if standing.account && standing.enrols => {
+                Ok(self.backend.users.user(account).await?.is_none())
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Releases what sessions that ended while the backend was away still hold, and says what could not be said.

@@ -1,19 +1,22 @@
 //! Calls whose answer is lost: done in the backend, refused to the client. Nothing may stay claimed that nobody knows of.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::{
-    Backend, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, inbound,
+    Backend, BackendError, Broker, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, inbound,
 };
-use crosstalk::chat::{Actor, Command, Conduct, Credential, Nickname, Position, Refusal, Reply, RoomId, SessionId};
-use crosstalk::hub::{Mailbox, WireFormat};
+use crosstalk::chat::{
+    Actor, Command, Conduct, Credential, EventKind, Nickname, Position, Refusal, Reply, RoomId, RoomRef, SessionId,
+};
+use crosstalk::hub::{Mailbox, Outgoing, WireFormat};
 use crosstalk::service::{Chat, ChatLimits, Participant, PasswordSettings, Passwords, ServerNames};
 use crosstalk::telemetry::{Metrics, Tracer};
 use crosstalk::wire::{EventForm, FramingKind};
+use tokio::sync::oneshot;
 
 use crate::support::{PEER, RESUME};
 
@@ -23,6 +26,13 @@ struct Forgetful {
     loses_answers: AtomicBool,
     /// Leaves are not even carried out.
     loses_leaves: AtomicBool,
+    /// The next claim says that it has come, and goes on when it may.
+    gate: Mutex<Option<Gate>>,
+}
+
+struct Gate {
+    reached: oneshot::Sender<()>,
+    opened: oneshot::Receiver<()>,
 }
 
 impl Forgetful {
@@ -37,6 +47,11 @@ impl Forgetful {
 #[async_trait]
 impl Presence for Forgetful {
     async fn claim(&self, nickname: &Nickname, holder: Holder, as_what: Claimant) -> Result<Claimed, BackendError> {
+        let gate = self.gate.lock().unwrap().take();
+        if let Some(Gate { reached, opened }) = gate {
+            reached.send(()).unwrap();
+            opened.await.unwrap();
+        }
         self.answer(self.inner.claim(nickname, holder, as_what).await)
     }
 
@@ -94,6 +109,7 @@ fn bench() -> Bench {
         inner: inner.clone(),
         loses_answers: AtomicBool::new(false),
         loses_leaves: AtomicBool::new(false),
+        gate: Mutex::default(),
     });
     let limits =
         ChatLimits { text_bytes: 100, rooms_per_session: 10, users: 100, require_login: false, resume: RESUME };
@@ -122,6 +138,22 @@ impl Bench {
     async fn join(&self, who: &mut Participant, room: &str) -> Result<Reply, Refusal> {
         let room = RoomId::parse(room).unwrap();
         self.chat.carry_out(who, Command::Join { room, password: None, since: None }, FORMAT).await.result
+    }
+
+    async fn send(&self, who: &mut Participant, room: &str, text: &str) -> Result<Reply, Refusal> {
+        let room = RoomRef::Named(RoomId::parse(room).unwrap());
+        self.chat.carry_out(who, Command::Send { room, text: text.into(), key: None }, FORMAT).await.result
+    }
+
+    async fn leave(&self, who: &mut Participant, room: &str) -> Result<Reply, Refusal> {
+        let room = RoomRef::Named(RoomId::parse(room).unwrap());
+        self.chat.carry_out(who, Command::Leave { room }, FORMAT).await.result
+    }
+
+    /// What happened in a room.
+    async fn events(&self, room: &str) -> Vec<EventKind> {
+        let history = self.presence.inner.history(&RoomId::parse(room).unwrap()).await.unwrap();
+        history.into_iter().map(|envelope| envelope.event.kind).collect()
     }
 
     fn lose_leaves(&self, loses: bool) {
@@ -232,4 +264,47 @@ async fn an_heir_that_was_not_answered_asks_again() {
     bench.chat.depart(heir).await;
     assert_eq!(bench.chat.resume(&mut other, &resume, Vec::new()).await.result, Err(Refusal::NotResumable), "it ended");
     bench.login(&mut other, "alice").await.expect("the name is free");
+}
+
+/// Whoever leaves while its node restores it has left once, and is not made a member again for a moment.
+#[tokio::test]
+async fn a_session_that_leaves_while_it_is_restored_leaves_once() {
+    let bench = bench();
+    let mut alice = bench.participant(1);
+    bench.login(&mut alice, "alice").await.unwrap();
+    bench.join(&mut alice, "red").await.unwrap();
+    let (reached, is_reached) = oneshot::channel();
+    let (open, opened) = oneshot::channel();
+    *bench.presence.gate.lock().unwrap() = Some(Gate { reached, opened });
+    let leaving = async {
+        is_reached.await.unwrap();
+        bench.leave(&mut alice, "red").await.unwrap();
+        open.send(()).unwrap();
+    };
+    let (restored, ()) = tokio::join!(bench.chat.restore(), leaving);
+    assert!(restored);
+    assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(0));
+    assert_eq!(bench.events("red").await, [EventKind::Joined, EventKind::Left]);
+}
+
+/// Nothing is heard here of what the broker takes. What was said before somebody left is told before the leaving is answered.
+#[tokio::test]
+async fn what_was_said_before_a_leave_is_told_though_the_node_is_deaf() {
+    let bench = bench();
+    let mailbox = Arc::new(Mailbox::new(10_000, bench.metrics.clone()));
+    let mut alice = Participant::new(SessionId::from_u128(1), mailbox.clone(), CONDUCT, PEER);
+    let mut bob = bench.participant(2);
+    for (who, name) in [(&mut alice, "alice"), (&mut bob, "bob")] {
+        bench.login(who, name).await.unwrap();
+        bench.join(who, "red").await.unwrap();
+    }
+    bench.send(&mut bob, "red", "before").await.unwrap();
+    bench.leave(&mut alice, "red").await.unwrap();
+    bench.send(&mut bob, "red", "after").await.unwrap();
+    mailbox.finish([]);
+    let mut told = String::new();
+    while let Outgoing::Batch(batch) = mailbox.outgoing().await {
+        batch.iter().for_each(|bytes| told += &String::from_utf8_lossy(bytes));
+    }
+    assert!(told.contains("before") && !told.contains("after"), "{told}");
 }

@@ -231,7 +231,7 @@ async fn a_session_that_is_put_out_of_a_room_forgets_it() {
     assert_eq!(bench.members("red").await, 0, "nobody is put back into a room that is gone");
     for guest in [&mut olga, &mut bob] {
         let Call::PutOut(rooms) = in_time(guest.mailbox.until_called()).await else { panic!("the session goes on") };
-        assert_eq!(rooms, [PutOut { room: room("red"), shown: false }]);
+        assert!(matches!(&rooms[..], [PutOut { room: out, shown: false, .. }] if *out == room("red")), "{rooms:?}");
         assert_eq!(bench.chat.heed_put_out(&mut guest.who, rooms.clone()).await, rooms);
         assert_eq!(bench.chat.heed_put_out(&mut guest.who, rooms).await, [], "once is enough");
         assert!(!guest.who.is_in_a_room());

@@ -165,3 +165,39 @@ async fn what_was_kept_while_a_node_was_deaf_comes_when_it_hears_again() {
     }
     bob.expect_quiet().await;
 }
+
+/// What was told in a room before it was left is not told once more over the same connection, though Redis could not take the
+/// room out of the account's list: only who connects anew may be told twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_was_left_is_not_told_again_though_it_stayed_in_the_list() {
+    let redis = Redis::start();
+    let nodes = [Plan::on(&redis).start(), Plan::on(&redis).start()];
+    let mut alice = Client::named(&nodes[0], Scrp, "alice").await;
+    let mut bob = Client::named(&nodes[1], Scrp, "bob").await;
+    for room in ["red", "blue"] {
+        bob.does("CREATE_ROOM", json!({"room_id": room, "room_nickname": room, "room_access": 0})).await;
+        alice.does("ENTER_ROOM", json!({"room_id": room})).await;
+        bob.say(room, &format!("hello in {room}")).await;
+        alice.expect_message("bob", &format!("hello in {room}")).await;
+    }
+    // What is an account's can only be read from now on, so rooms stay in the lists.
+    redis.query(&["ACL", "SETUSER", "default", "resetkeys", "%R~ct:user:*", "~ct:[^u]*"]);
+    alice.does("LEAVE_ROOM", json!({"room_id": "red"})).await;
+    bob.does("REMOVE_USER_FROM_ROOM", json!({"room_id": "blue", "subject_user_id": "alice"})).await;
+    alice.sees(json!({"method": "USER_LEAVE_ROOM", "room_id": "blue", "by": "bob"})).await;
+    // From now on it does not know whether it is in the room, and looks at the list as soon as it can.
+    assert_eq!(alice.err("ENTER_ROOM", json!({"room_id": "red"})).await, 502);
+    assert_eq!(redis.number(&["HLEN", "ct:user:{alice}:rooms"]), 2, "nothing stood in the way");
+    redis.query(&["ACL", "SETUSER", "default", "allkeys"]);
+    eventually("the list is put right", async || match redis.number(&["HLEN", "ct:user:{alice}:rooms"]) {
+        0 => Ok(()),
+        left => Err(format!("{left} rooms")),
+    })
+    .await;
+    alice.expect_quiet().await;
+    for room in ["red", "blue"] {
+        alice.does("ENTER_ROOM", json!({"room_id": room})).await;
+        bob.say(room, &format!("welcome to {room}")).await;
+        alice.expect_message("bob", &format!("welcome to {room}")).await;
+    }
+}

@@ -230,7 +230,7 @@ async fn a_destroyed_room_puts_out_who_is_in_and_lets_go_who_is_leaving() {
     };
     let joining = bench.enter(3);
     bench.deliver(&destroyed(1, 3));
-    assert_eq!(one.take_put_out(), [PutOut { room: RoomId::parse("red").unwrap(), shown: false }]);
+    assert_eq!(one.take_put_out(), [PutOut { room: RoomId::parse("red").unwrap(), at: at(3), shown: false }]);
     assert_eq!((two.take_put_out(), joining.take_put_out()), (vec![], vec![]), "who was not in is not put out");
     assert!(leaving.await.is_err(), "nothing is left to wait for");
     // Who was joining joins the next life, and is alone there.
@@ -275,7 +275,7 @@ async fn a_room_whose_end_was_missed_puts_out_when_it_is_caught_up() {
     let missed = [said(1, 3), destroyed(2, 4), event(3, 5, EventKind::Joined), said(3, 6)];
     assert_eq!(bench.hub.caught_up(&bench.room, &missed, None, None), None);
     for mailbox in [&one, &two] {
-        assert_eq!(mailbox.take_put_out(), [PutOut { room: RoomId::parse("red").unwrap(), shown: false }]);
+        assert_eq!(mailbox.take_put_out(), [PutOut { room: RoomId::parse("red").unwrap(), at: at(4), shown: false }]);
         assert_eq!(bodies(mailbox).await.last().unwrap(), "m3", "what the next life says is not theirs");
     }
     assert_eq!(bench.calls(), ["+red", "+red", "-red"], "it was asked for until it was confirmed");
@@ -400,6 +400,6 @@ async fn an_account_is_put_out_in_whatever_session_and_is_not_shown_what_it_said
     bench.deliver(&Envelope { position: at(1), time_us: 0, event: Event::new(actor, said_by_bob) });
     bench.deliver(&event(1, 2, EventKind::Removed { who: Actor::account(bob) }));
     bench.deliver(&said(1, 3));
-    assert_eq!(mailbox.take_put_out(), [PutOut { room: bench.room.clone(), shown: true }]);
+    assert_eq!(mailbox.take_put_out(), [PutOut { room: bench.room.clone(), at: at(2), shown: true }]);
     assert_eq!(bodies(&mailbox).await, ["User bob has left the room"]);
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Violation, violations};
-use crate::faults::Fault;
 use crate::stage::{NODES, Record};
 
 pub fn judge(record: &Record) -> Vec<Violation> {
@@ -58,10 +57,7 @@ fn leases(record: &Record) -> Vec<String> {
     if !held.sessions.is_empty() && (held.leases != NODES || held.live_leases != NODES) {
         found.push(format!("{} leases are listed, of which {} live", held.leases, held.live_leases));
     }
-    // Where the list of leases was lost, notes may be left under one that nobody knows any more.
-    let lost_its_list = record.windows.iter().any(|window| window.fault == Fault::Flush);
-    let orphans = held.orphans.iter().filter(|_| !lost_its_list);
-    found.extend(orphans.map(|key| format!("{key} belongs to no lease")));
+    found.extend(held.orphans.iter().map(|key| format!("{key} belongs to no lease")));
     let debts: f64 = record.watched.last.get("crosstalk_debts").map_or(0.0, |of_nodes| of_nodes.iter().sum());
     if debts > 0.0 {
         found.push(format!("{debts} debts are left"));
