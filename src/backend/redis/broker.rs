@@ -28,7 +28,7 @@ impl Broker for Redis {
         call.arg(self.keys.room_channel(room))
             .arg(encode_event(event))
             .arg(self.settings.history_count)
-            .arg(self.fresh_epoch()?);
+            .arg(self.link.run()?);
         match publisher {
             Publisher::Member { account } => {
                 call.arg(member_key(event.actor.session)).arg(account.map(account_key).unwrap_or_default())
@@ -77,7 +77,7 @@ impl Broker for Redis {
             .key(self.keys.room_log(room))
             .arg(last.epoch.value())
             .arg(last.offset)
-            .arg(self.fresh_epoch()?);
+            .arg(self.link.run()?);
         let (epoch, top, is_known, entries): (String, u64, bool, StreamRangeReply) =
             self.timed(call.invoke_async(&mut *connection)).await?;
         let Ok(epoch) = epoch.parse().map(Epoch::new) else {
@@ -131,14 +131,6 @@ impl Broker for Redis {
 }
 
 impl Redis {
-    /// What `epoch_of` in `lua/epoch` wants to know.
-    ///
-    /// # Errors
-    /// While it is not known which run of the server answers: a script would stop in the middle, with half of its work done.
-    pub(super) fn fresh_epoch(&self) -> Result<String, BackendError> {
-        Ok(format!("{} {}", Epoch::from_random(self.entropy.bits()).value(), self.link.run()?))
-    }
-
     /// Until when this node may act on what it holds: a lease seen alive at `began_ms` is sure for its whole time.
     pub(super) fn lease_is_sure_from(&self, began_ms: u64) {
         let until = began_ms + self.settings.lease.as_millis() as u64;

@@ -337,7 +337,7 @@ impl Redis {
     /// A call of a script that changes a room and tells it: its keys, and the arguments all of them begin with.
     ///
     /// # Errors
-    /// As [`Redis::fresh_epoch`].
+    /// While it is not known which run of the server answers.
     pub(super) fn membership_call<'a>(
         &self,
         script: &'a Script,
@@ -345,7 +345,7 @@ impl Redis {
         event: &Event,
     ) -> Result<ScriptInvocation<'a>, BackendError> {
         let mut call = self.room_call(script, room);
-        call.arg(self.keys.room_channel(room)).arg(encode_event(event)).arg(self.keep(room)).arg(self.fresh_epoch()?);
+        call.arg(self.keys.room_channel(room)).arg(encode_event(event)).arg(self.keep(room)).arg(self.link.run()?);
         Ok(call)
     }
 

@@ -189,7 +189,8 @@ impl Link {
     /// too new renews an epoch in vain, one that is too old hides a loss.
     ///
     /// # Errors
-    /// `Unavailable` while Redis does not answer, though a connection that was had before may still be of use.
+    /// `Unavailable` while Redis does not answer, though a connection that was had before may do so again: without the run a script
+    /// would stop in the middle, with half of its work done.
     pub fn run(&self) -> Result<String, BackendError> {
         self.up.read().as_ref().map(|up| up.run.clone()).ok_or_else(away)
     }

@@ -55,6 +55,8 @@ use servers::Servers;
 
 /// Oldest server with everything used here.
 const OLDEST_SERVER: (u32, u32) = (7, 0);
+/// Of the forty digits that name one run of a server, so many are plenty.
+const RUN_DIGITS: usize = 16;
 
 /// What a node needs to know to use a Redis.
 #[derive(Debug, Clone)]
@@ -177,7 +179,7 @@ async fn check_server(connection: &mut MultiplexedConnection, mode: &str) -> Res
             "storage.redis: the server is Redis {version}, at least {major}.{minor} is needed"
         )));
     }
-    let run = field("run_id:").to_owned();
+    let run = field("run_id:").chars().take(RUN_DIGITS).collect();
     let scheme = match field("redis_mode:") {
         found if found == mode => return Ok(run),
         "cluster" => "redis+cluster://",

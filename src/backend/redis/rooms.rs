@@ -50,7 +50,7 @@ impl Rooms for Redis {
         let found_by = words(room.as_str(), &record.nickname);
         self.add_words(&self.keys.search_rooms(), room.as_str(), &found_by, &mut connection).await?;
         let mut call = self.room_call(&self.scripts.create, room);
-        call.arg(self.fresh_epoch()?).arg(u8::from(is_full)).arg(record.owner.as_ref().map_or("", Nickname::as_str));
+        call.arg(self.link.run()?).arg(u8::from(is_full)).arg(record.owner.as_ref().map_or("", Nickname::as_str));
         call.arg(self.keep(room)).arg(creation(room, record));
         for (field, value) in fields(record) {
             call.arg(field).arg(value);

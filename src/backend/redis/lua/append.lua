@@ -1,10 +1,10 @@
 -- Shared by all that happens in a room: gives an event its place in a room's stream, keeps it and sends it.
 --
--- append(meta, log, channel, payload, keep, fresh, outbox) -> {epoch, offset, time_us}
+-- append(meta, log, channel, payload, keep, run, outbox) -> {epoch, offset, time_us}
 --   meta, log      keys of the room's hash and stream (one slot)
 --   payload        the encoded event, opaque here
 --   keep           events to keep, about; with an outbox what follow_up takes
---   fresh          used when the room has no stream yet, or lost it, or was on another server; see epoch_of
+--   run            see epoch_of
 --   outbox         key of the stream for backends, or nil when this is not for them, or there is none
 -- On the channel goes "1 <epoch> <offset> <time_us> <payload>"; 1 is the version of this form.
 --
@@ -20,8 +20,12 @@ local function follow_up(outbox, keep, place, payload)
   end
 end
 
-local function append(meta, log, channel, payload, keep, fresh, outbox)
-  local epoch = epoch_of(meta, fresh) or begin(meta, log, fresh)
+local function append(meta, log, channel, payload, keep, run, outbox)
+  local epoch = epoch_of(meta, run)
+  if not epoch then
+    epoch = begin(meta, run)
+    redis.call('DEL', log)
+  end
   local offset = redis.call('HINCRBY', meta, 'top', 1)
   local now = redis.call('TIME')
   local time_us = now[1] .. string.format('%06d', now[2])

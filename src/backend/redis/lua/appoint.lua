@@ -1,7 +1,7 @@
 -- Makes an account an admin of a kept room, or no longer one, and tells the room; for its owner. What is so already is not told
 -- again.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
--- ARGV: 1 channel, 2 payload (the appointment), 3 keep, 4 fresh epoch, 5 owner, 6 account, 7 '1' to appoint, 8 the most admins,
+-- ARGV: 1 channel, 2 payload (the appointment), 3 keep, 4 run of the server, 5 owner, 6 account, 7 '1' to appoint, 8 the most admins,
 --       9 '1' if it must be a member, or to be dismissed an admin.
 -- Returns 'done', 'unknown', 'outside', 'forbidden' or 'full'.
 local owner = redis.call('HGET', KEYS[1], 'owner')

@@ -1,7 +1,7 @@
 -- Makes a room that is kept until it is destroyed; its owner is a member from the beginning. The stream of a former life goes
 -- on.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
--- ARGV: 1 fresh epoch, 2 '1' if there are as many kept rooms as allowed, or its owner is in as many, 3 owner or '', 4 keep,
+-- ARGV: 1 run of the server, 2 '1' if there are as many kept rooms as allowed, or its owner is in as many, 3 owner or '', 4 keep,
 --       5 payload (the creation) for the outbox, then the fields of the record and their values.
 -- Returns {1, epoch, top}, {0} when it was created before, {-1} when it exists by its members alone, {-2} when there are too
 -- many.
@@ -14,7 +14,11 @@ end
 if ARGV[2] == '1' then
   return {-2}
 end
-local epoch = epoch_of(KEYS[1], ARGV[1]) or begin(KEYS[1], KEYS[2], ARGV[1])
+local epoch = epoch_of(KEYS[1], ARGV[1])
+if not epoch then
+  epoch = begin(KEYS[1], ARGV[1])
+  redis.call('DEL', KEYS[2])
+end
 redis.call('HSET', KEYS[1], 'kept', 1, unpack(ARGV, 6))
 if ARGV[3] ~= '' then
   enrolled(KEYS[3], KEYS[8], ARGV[3])

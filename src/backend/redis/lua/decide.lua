@@ -1,7 +1,7 @@
 -- Lets somebody who asked into a permission room, or not. An account that wanted to be a member for good is one then, and that is
 -- announced.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
--- ARGV: 1 channel, 2 payload (the join of the account that ARGV 8 names), 3 keep, 4 fresh epoch, 5 account that decides,
+-- ARGV: 1 channel, 2 payload (the join of the account that ARGV 8 names), 3 keep, 4 run of the server, 5 account that decides,
 --       6 'key' | 'name' | 'request', 7 the applicant's key, name or number, 8 key of the account in whose list the room stands, or
 --       '', 9 '1' to approve.
 -- Returns {'done', key, value}, and the position if it became a member; {'unknown'}, {'forbidden'}, {'nobody'}; or

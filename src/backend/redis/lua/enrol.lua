@@ -1,7 +1,7 @@
 -- Makes an account a member of a room for good and announces it, if the room lets it in. What the room asks of newcomers is
 -- asked of members, too, but for its permission.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
--- ARGV: 1 channel, 2 payload (the join), 3 keep, 4 fresh epoch, 5 account, 6 '1' if the room must exist, 7 password hash that was
+-- ARGV: 1 channel, 2 payload (the join), 3 keep, 4 run of the server, 5 account, 6 '1' if the room must exist, 7 password hash that was
 --       proven, or '', 8 number of its request, or '' when its wish is not to be noted, 9 the most that may wait for permission,
 --       10 '1' if the account is in as many rooms as allowed.
 -- Returns {'in', epoch, offset, time_us, members, announced (1 or 0)} as enter does, or what door returns.
@@ -14,7 +14,7 @@ if denied then
   return denied
 end
 if is_member then
-  local epoch = epoch_of(KEYS[1], ARGV[4]) or begin(KEYS[1], KEYS[2], ARGV[4])
+  local epoch = epoch_of(KEYS[1], ARGV[4]) or begin(KEYS[1], ARGV[4])
   return {'in', epoch, redis.call('HGET', KEYS[1], 'top') or '0', '0', redis.call('SCARD', KEYS[3]), 0}
 end
 if ARGV[10] == '1' then

@@ -1,7 +1,7 @@
 -- Makes a session a member of a room and announces it, if the room lets it in. The session of an account that is a member for
 -- good is only noted as being there, and its coming announced.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
--- ARGV: 1 channel, 2 payload (the join), 3 keep, 4 fresh epoch, 5 member, 6 who value,
+-- ARGV: 1 channel, 2 payload (the join), 3 keep, 4 run of the server, 5 member, 6 who value,
 --       7 'join' | 'restore' | 'heir', 8 epoch the node knows, or '' (restore only), 9 account or '', 10 payload (the coming
 --       of an account's session), 11 when the lease ends, in ms; and to join or inherit: 12 '1' if the room must exist, 13 password hash
 --       that was proven, or '', 14 key and 15 name under which it may be permitted to enter, 16 the most that may wait for that,
@@ -43,7 +43,10 @@ if announce or (not epoch and how == 'join') then
   position = append(KEYS[1], KEYS[2], ARGV[1], is_enrolled and ARGV[10] or ARGV[2], ARGV[3], ARGV[4], KEYS[9])
   announce = true
 else
-  epoch = epoch or begin(KEYS[1], KEYS[2], ARGV[4])
+  if not epoch then
+    epoch = begin(KEYS[1], ARGV[4])
+    redis.call('DEL', KEYS[2])
+  end
   position = {epoch, tonumber(redis.call('HGET', KEYS[1], 'top') or '0'), '0'}
 end
 redis.call('PERSIST', KEYS[1])

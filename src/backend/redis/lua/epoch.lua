@@ -4,39 +4,36 @@
 -- offsets of what was lost. So a stream goes on under another epoch on each server. Up to `floor` its events are those of the epoch
 -- `before`: who knows them by that one has missed nothing.
 --
--- epoch_of(meta, fresh) -> the epoch, or false when there is no stream
--- begin(meta, log, fresh) -> the epoch of a stream that begins
---   meta, log      keys of the room's hash and stream
---   fresh          "<epoch to be used for a new one> <run of the server>"; without a run the server is one of a cluster
-local function life(fresh)
-  local epoch, run = string.match(fresh, '^(%d+) (.*)$')
-  return epoch, run ~= '' and run or redis.call('CLUSTER', 'MYID')
-end
-
-local function renew_epoch(meta, former, fresh)
-  local epoch, run = life(fresh)
-  redis.call('HSET', meta, 'epoch', epoch, 'run', run, 'before', former, 'floor', redis.call('HGET', meta, 'top') or '0')
+-- epoch_of(meta, run) -> the epoch, or false when there is no stream
+-- begin(meta, run, former) -> a new epoch, after this one, if any
+--   meta           key of the room's hash. Its field `on:<run>` is there for the sake of speed: one read tells the epoch and that it
+--                  is still the right one
+--   run            of the server; '' in a cluster, where the node's id stands for it
+local function begin(meta, run, former)
+  run = run ~= '' and run or string.sub(redis.call('CLUSTER', 'MYID'), 1, 16)
+  local now = redis.call('TIME')
+  -- Random enough, and within what a JSON number holds.
+  local epoch = string.format('%.0f', tonumber(string.sub(redis.sha1hex(meta .. run .. now[1] .. '.' .. now[2]), 1, 13), 16) + 1)
+  redis.call('HDEL', meta, 'on:' .. (redis.call('HGET', meta, 'run') or ''))
+  redis.call('HSET', meta, 'epoch', epoch, 'run', run, 'on:' .. run, epoch)
+  if former then
+    redis.call('HSET', meta, 'before', former, 'floor', redis.call('HGET', meta, 'top') or '0')
+  end
   return epoch
 end
 
-local function epoch_of(meta, fresh)
+local function epoch_of(meta, run)
+  run = run ~= '' and run or string.sub(redis.call('CLUSTER', 'MYID'), 1, 16)
+  local epoch = redis.call('HGET', meta, 'on:' .. run)
+  if epoch then
+    return epoch
+  end
   local known = redis.call('HMGET', meta, 'epoch', 'run')
-  local _, run = life(fresh)
-  if not known[1] or known[2] == run then
-    return known[1]
-  end
-  if not known[2] then
+  if known[1] and not known[2] then
     -- A version wrote it that took no note of servers.
-    redis.call('HSET', meta, 'run', run)
+    redis.call('HSET', meta, 'run', run, 'on:' .. run, known[1])
     return known[1]
   end
-  return renew_epoch(meta, known[1], fresh)
-end
-
-local function begin(meta, log, fresh)
-  local epoch, run = life(fresh)
-  redis.call('HSET', meta, 'epoch', epoch, 'run', run)
-  redis.call('DEL', log)
-  return epoch
+  return known[1] and begin(meta, run, known[1])
 end
 

@@ -1,6 +1,6 @@
 -- Makes another member the owner of a kept room and announces it; the former owner stays as an admin.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
--- ARGV: 1 channel, 2 payload (the handing over), 3 keep, 4 fresh epoch, 5 owner, 6 account that is to be it, 7 the most admins.
+-- ARGV: 1 channel, 2 payload (the handing over), 3 keep, 4 run of the server, 5 owner, 6 account that is to be it, 7 the most admins.
 -- Returns 'done', 'unknown', 'outside', 'forbidden' or 'full'.
 local room = redis.call('HMGET', KEYS[1], 'kept', 'owner')
 if not room[1] then

@@ -1,7 +1,7 @@
 -- Ends a session's membership of a room and announces it, once however often it is called. What the session was permitted
 -- there, or asked for, ends too.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
--- ARGV: 1 channel, 2 payload (the leave), 3 keep, 4 fresh epoch, 5 member, 6 retention in ms,
+-- ARGV: 1 channel, 2 payload (the leave), 3 keep, 4 run of the server, 5 member, 6 retention in ms,
 --       7 lease that must own the membership, or '' for any (a sweep names the dead lease, so that it never ends a membership
 --         that was claimed again meanwhile), 8 the member's nickname, or '', 9 payload for where the account of that name is a member for good.
 -- Returns {epoch, offset, time_us}, or an empty list when there was nothing to end.

@@ -1,6 +1,6 @@
 -- Publishes an event into a room; under a key only once.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 where a publication under this key stands, or none.
--- ARGV: 1 channel, 2 payload, 3 keep, 4 fresh epoch, 5 session that must be a member, or '' for anyone, 6 account that will do in
+-- ARGV: 1 channel, 2 payload, 3 keep, 4 run of the server, 5 session that must be a member, or '' for anyone, 6 account that will do in
 --       its place, as a member, or '', 7 number of the message, 8 for how long the key is remembered in ms, 9 retention in ms of a
 --       room that has no members and that nobody created, or '' for ever.
 -- Returns {epoch, offset, time_us, number, repeated (1 or 0)}, or an empty list when neither is a member.

@@ -1,6 +1,6 @@
 -- Puts somebody out of a kept room and announces it, once; what was permitted to them ends, too.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
--- ARGV: 1 channel, 2 payload (the removal), 3 keep, 4 fresh epoch, 5 account that does it, 6 account to put out, or '',
+-- ARGV: 1 channel, 2 payload (the removal), 3 keep, 4 run of the server, 5 account that does it, 6 account to put out, or '',
 --       7 session to put out, as a member.
 -- Returns 'done', 'unknown', 'outside' when there is nobody to put out, or 'forbidden': the owner stays, and an admin is put out
 -- by the owner alone.

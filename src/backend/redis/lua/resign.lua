@@ -1,7 +1,7 @@
 -- Ends an account's membership of a room and announces it. Of an account that is being deleted, all that the room knows of it
 -- ends, and a room that it owns goes to who has been in it for longest: an admin, else another account; else it is destroyed.
 -- KEYS: 1 room hash, 2 room stream, 3 members, 4 who, 5 admins, 6 admitted, 7 applicants, 8 roll, 9 outbox, if there is one.
--- ARGV: 1 channel, 2 payload (the leave), 3 keep, 4 fresh epoch, 5 account, 6 retention in ms, 7 '1' when it is being deleted,
+-- ARGV: 1 channel, 2 payload (the leave), 3 keep, 4 run of the server, 5 account, 6 retention in ms, 7 '1' when it is being deleted,
 --       8 payload of a destruction, 9 the account to hand over to and 10 the payload of that, both '' the first time.
 -- Returns {'left'}, {'handed', account}, {'destroyed'}, {'unknown'}, {'outside'}, {'forbidden'}; or {'successor', account} when
 -- nothing was done yet, because it is that one whom ARGV 9 and 10 must name.
