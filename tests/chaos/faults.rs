@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::broker::Make;
 use crate::support::random::Random;
 
 /// One thing that goes wrong, and for how long.
@@ -41,9 +42,10 @@ pub enum Fault {
     Reset {
         node: usize,
     },
-    /// The connections on which the node hears go silent for good.
+    /// The connections on which the node hears go silent for good, and those that it opens instead for this time.
     Deafen {
         node: usize,
+        ms: u64,
     },
     RedisRestart {
         ms: u64,
@@ -54,6 +56,22 @@ pub enum Fault {
     RedisPause {
         ms: u64,
     },
+    /// A replica takes over as if somebody asked for it.
+    Failover,
+    /// `kill -9` of a server that has replicas, started again after this time.
+    MasterKill {
+        ms: u64,
+    },
+    /// The same in order.
+    MasterRestart {
+        ms: u64,
+    },
+    /// Such a server stands still for longer than the others wait for it.
+    MasterPause {
+        ms: u64,
+    },
+    /// Rooms move to other servers of a cluster.
+    MoveSlots,
     /// All that Redis has is deleted.
     Flush,
     /// Some clients stop reading while long texts are said.
@@ -80,10 +98,16 @@ impl Fault {
             Self::Delay { .. } => "line delayed",
             Self::Slice { .. } => "line sliced",
             Self::Reset { .. } => "connections to Redis reset",
-            Self::Deafen { .. } => "subscription connection silent",
+            Self::Deafen { ms: 0, .. } => "subscription connection silent",
+            Self::Deafen { .. } => "every subscription connection silent",
             Self::RedisRestart { .. } => "Redis restarted with its data",
             Self::RedisKill { .. } => "Redis killed, back with its data",
             Self::RedisPause { .. } => "Redis stood still",
+            Self::Failover => "failover in order",
+            Self::MasterKill { .. } => "master killed",
+            Self::MasterRestart { .. } => "master restarted",
+            Self::MasterPause { .. } => "master stood still",
+            Self::MoveSlots => "slots moved",
             Self::Flush => "Redis emptied",
             Self::Sleep { .. } => "clients did not read",
             Self::Drop => "clients dropped",
@@ -101,14 +125,22 @@ impl Fault {
             | Self::Delay { node, .. }
             | Self::Slice { node, .. }
             | Self::Reset { node }
-            | Self::Deafen { node } => Some(node),
+            | Self::Deafen { node, .. } => Some(node),
             _ => None,
         }
     }
 
     /// Whether Redis itself is struck, and with it all nodes.
     pub fn is_of_redis(self) -> bool {
-        matches!(self, Self::RedisRestart { .. } | Self::RedisKill { .. } | Self::RedisPause { .. } | Self::Flush)
+        let is_of_the_only_one =
+            matches!(self, Self::RedisRestart { .. } | Self::RedisKill { .. } | Self::RedisPause { .. } | Self::Flush);
+        is_of_the_only_one || self.may_lose() || self == Self::MoveSlots
+    }
+
+    /// Whether another server may go on without what was acknowledged last.
+    pub fn may_lose(self) -> bool {
+        // Also Sentinels that are asked for it let the old master take something meanwhile.
+        matches!(self, Self::Failover | Self::MasterKill { .. } | Self::MasterRestart { .. } | Self::MasterPause { .. })
     }
 
     /// How long nothing else is to go wrong after it, so that what it did can be measured, in milliseconds.
@@ -122,9 +154,39 @@ impl Fault {
 }
 
 /// Every kind of fault, the details drawn.
-fn bag(random: &mut Random, nodes: usize) -> Vec<Fault> {
+fn bag(random: &mut Random, nodes: usize, make: Make) -> Vec<Fault> {
+    let mut bag = match make {
+        Make::Redis7 | Make::Redis8 | Make::Valkey8 => of_one(random, nodes),
+        Make::Sentinel => of_many(random, nodes),
+        Make::Cluster => [of_many(random, nodes), vec![Fault::MoveSlots]].concat(),
+    };
+    for index in (1..bag.len()).rev() {
+        bag.swap(index, random.below(index + 1));
+    }
+    bag
+}
+
+/// Servers that replace one another tell the nodes where they are, so no line lies before them.
+fn of_many(random: &mut Random, nodes: usize) -> Vec<Fault> {
     let mut node = || random.below(nodes);
-    let mut bag = vec![
+    vec![
+        Fault::Kill { node: node(), ms: 2_000 },
+        Fault::Restart { node: node() },
+        Fault::Stop { node: node(), ms: 13_000 },
+        Fault::Stop { node: node(), ms: 4_000 },
+        Fault::Failover,
+        Fault::MasterKill { ms: 6_000 },
+        Fault::MasterRestart { ms: 6_000 },
+        Fault::MasterPause { ms: 6_000 },
+        Fault::Sleep { ms: 7_000 },
+        Fault::Drop,
+        Fault::KillSubscriptions,
+    ]
+}
+
+fn of_one(random: &mut Random, nodes: usize) -> Vec<Fault> {
+    let mut node = || random.below(nodes);
+    vec![
         Fault::Kill { node: node(), ms: 2_000 },
         Fault::Restart { node: node() },
         Fault::Stop { node: node(), ms: 13_000 },
@@ -136,25 +198,22 @@ fn bag(random: &mut Random, nodes: usize) -> Vec<Fault> {
         Fault::Delay { node: node(), by_ms: 150, ms: 4_000 },
         Fault::Slice { node: node(), ms: 4_000 },
         Fault::Reset { node: node() },
-        Fault::Deafen { node: node() },
+        Fault::Deafen { node: node(), ms: 0 },
+        Fault::Deafen { node: node(), ms: 9_000 },
         Fault::RedisRestart { ms: 1_500 },
         Fault::RedisKill { ms: 500 },
         Fault::RedisPause { ms: 3_000 },
         Fault::Flush,
-        Fault::Sleep { ms: 6_000 },
+        Fault::Sleep { ms: 7_000 },
         Fault::Drop,
         Fault::KillSubscriptions,
-    ];
-    for index in (1..bag.len()).rev() {
-        bag.swap(index, random.below(index + 1));
-    }
-    bag
+    ]
 }
 
 /// Faults one after the other, every kind once before any comes again; it never ends.
-pub fn endless(seed: u64, nodes: usize) -> impl Iterator<Item = Fault> {
+pub fn endless(seed: u64, nodes: usize, make: Make) -> impl Iterator<Item = Fault> {
     let mut random = Random::seeded(seed);
-    std::iter::repeat_with(move || bag(&mut random, nodes)).flatten()
+    std::iter::repeat_with(move || bag(&mut random, nodes, make)).flatten()
 }
 
 #[cfg(test)]
@@ -163,11 +222,11 @@ mod tests {
 
     #[test]
     fn a_seed_names_a_schedule_and_every_kind_comes() {
-        let first: Vec<Fault> = endless(7, 3).take(40).collect();
-        assert_eq!(first, endless(7, 3).take(40).collect::<Vec<_>>());
-        assert_ne!(first, endless(8, 3).take(40).collect::<Vec<_>>());
-        let size = bag(&mut Random::seeded(7), 3).len();
-        for fault in bag(&mut Random::seeded(1), 3) {
+        let first: Vec<Fault> = endless(7, 3, Make::Redis7).take(40).collect();
+        assert_eq!(first, endless(7, 3, Make::Redis7).take(40).collect::<Vec<_>>());
+        assert_ne!(first, endless(8, 3, Make::Redis7).take(40).collect::<Vec<_>>());
+        let size = bag(&mut Random::seeded(7), 3, Make::Redis7).len();
+        for fault in bag(&mut Random::seeded(1), 3, Make::Redis7) {
             assert!(first[..size].iter().any(|other| other.label() == fault.label()), "{fault:?}");
         }
     }

@@ -82,6 +82,23 @@ pub enum Op {
     Members {
         room: String,
     },
+    Resume(Resume),
+}
+
+/// A session is to go on in another connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resume {
+    pub former: String,
+    pub heir: String,
+    /// The former one's, where that is certain.
+    pub name: Option<String>,
+    /// Up to where each room is known.
+    pub rooms: Vec<(String, Option<Place>)>,
+    /// When the former connection ended, and over which node it led.
+    pub lost: Us,
+    pub node: usize,
+    /// The client lost it on purpose, without a word, or the node went away in order: it can be gone on with.
+    pub is_held: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,7 +115,23 @@ pub struct Answer {
     pub place: Option<Place>,
     /// To a join that asked for what it missed.
     pub recovered: Option<bool>,
+    /// As the server calls this connection's session.
+    pub session: Option<String>,
+    pub nickname: Option<String>,
+    /// The rooms of a resumed session, in the order in which they were named.
+    pub rooms: Vec<Back>,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Back {
+    pub place: Option<Place>,
+    pub recovered: Option<bool>,
+    pub error: Option<String>,
+}
+
+/// Why clients end connections themselves.
+pub const OWN_ENDS: [&str; 6] =
+    ["went", "went away", "dropped", "no answer in time", "nobody, at the end", "could not come back"];
 
 impl Outcome {
     pub fn done() -> Self {
@@ -118,13 +151,15 @@ pub struct Kind {
     pub sees_own: bool,
     /// What it has is held for a while when its connection is lost.
     pub may_resume: bool,
+    /// Sometimes it does not read.
+    pub sleeps: bool,
     /// It takes part as an account, which is a member also while it is away.
     pub account: Option<String>,
 }
 
 impl Kind {
     pub fn of(dialect: Dialect, account: Option<String>) -> Self {
-        Self { dialect: dialect.label(), sees_own: dialect != Dialect::Scrp, may_resume: false, account }
+        Self { dialect: dialect.label(), sees_own: dialect != Dialect::Scrp, may_resume: false, sleeps: false, account }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
+use socket2::SockRef;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -25,7 +26,7 @@ pub enum Incoming {
 pub struct Line {
     output: Output,
     incoming: mpsc::UnboundedReceiver<(Instant, Incoming)>,
-    reading: tokio::task::AbortHandle,
+    _reading: Reading,
 }
 
 enum Output {
@@ -48,12 +49,13 @@ impl Line {
         transport: Transport,
         query: &str,
         awake: watch::Receiver<bool>,
+        sleeps: bool,
     ) -> Result<Self, String> {
-        let opened = tokio::time::timeout(DIAL_DEADLINE, open(address, dialect, transport, query)).await;
+        let opened = tokio::time::timeout(DIAL_DEADLINE, open(address, dialect, transport, query, sleeps)).await;
         let (input, output) = opened.map_err(|_| "no connection in time".to_owned())??;
         let (sender, incoming) = mpsc::unbounded_channel();
-        let reading = tokio::spawn(read(input, sender, awake)).abort_handle();
-        Ok(Self { output, incoming, reading })
+        let reading = Reading(tokio::spawn(read(input, sender, awake)).abort_handle());
+        Ok(Self { output, incoming, _reading: reading })
     }
 
     pub async fn send(&mut self, text: &str) -> Result<(), String> {
@@ -82,9 +84,24 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Line {
+    /// Loses the connection without a word: TCP is reset, and over WebSocket there is no close frame.
+    pub fn lose(self) {
+        if let Output::Line(output) | Output::Length(output) = self.output {
+            // A connection that has ended already is lost as well.
+            let _ = SockRef::from(output.as_ref()).set_linger(Some(Duration::ZERO));
+            // Dropping it would say that nothing more comes, which is a goodbye.
+            output.forget();
+        }
+    }
+}
+
+/// Reads until it is dropped.
+struct Reading(tokio::task::AbortHandle);
+
+impl Drop for Reading {
     fn drop(&mut self) {
-        self.reading.abort();
+        self.0.abort();
     }
 }
 
@@ -93,10 +110,15 @@ async fn open(
     dialect: Dialect,
     transport: Transport,
     query: &str,
+    sleeps: bool,
 ) -> Result<(Input, Output), String> {
     let socket = TcpSocket::new_v4().map_err(|error| error.to_string())?;
-    // Who falls asleep is to be noticed soon.
-    socket.set_recv_buffer_size(16 * 1024).map_err(|error| error.to_string())?;
+    // Who falls asleep is to be noticed soon, and nobody else: both kernels hold little for it. The server's grows with the size
+    // of a packet, which on this machine alone would be that of a small book.
+    if sleeps {
+        socket.set_recv_buffer_size(16 * 1024).map_err(|error| error.to_string())?;
+        SockRef::from(&socket).set_tcp_mss(1_400).map_err(|error| error.to_string())?;
+    }
     let stream = socket.connect(address).await.map_err(|error| error.to_string())?;
     if transport == Transport::WebSocket {
         let url = format!("ws://{address}{}{query}", dialect.websocket_path());

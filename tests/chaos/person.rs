@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::history::{Op, Outcome, Place};
+use crate::history::{Answer, OWN_ENDS, Op, Outcome, Place, Resume, Us};
 use crate::support::dialect::{Dialect, Transport, sign_up};
 use crate::support::random::Random;
-use crate::talk::{Ended, Talk};
+use crate::talk::{Ended, Talk, UNAVAILABLE};
 use crate::world::{Belief, Phase, World};
 
 /// How long somebody waits for an answer. The patient ones stay while their node stands still, and see what it does then.
@@ -20,6 +20,19 @@ const LAST_PAUSE: Duration = Duration::from_millis(500);
 const HEAVY: usize = 3_500;
 const EXTENDED: &str = r#"{"action":"HELLO","ext":1}"#;
 const ROOMS_AT_ONCE: usize = 3;
+/// How often somebody asks to go on while the server cannot tell.
+const RETURN_TRIES: usize = 6;
+
+/// What is left of a lost connection, to go on from.
+struct Ticket {
+    token: String,
+    session: String,
+    name: Option<String>,
+    rooms: BTreeSet<String>,
+    lost: Us,
+    node: usize,
+    is_held: bool,
+}
 
 pub struct Person {
     pub id: usize,
@@ -37,6 +50,7 @@ pub struct Person {
     doubtful: BTreeSet<String>,
     /// The newest place that was seen in each room, to ask from where one was.
     seen: BTreeMap<String, Place>,
+    ticket: Option<Ticket>,
 }
 
 impl Person {
@@ -55,6 +69,7 @@ impl Person {
             enrolled: BTreeSet::new(),
             doubtful: BTreeSet::new(),
             seen: BTreeMap::new(),
+            ticket: None,
         }
     }
 
@@ -98,10 +113,25 @@ impl Person {
         };
         self.world.believe(self.id, |belief| *belief = Belief { is_done: true, ..Belief::default() });
         self.seen.append(&mut talk.seen);
+        self.ticket = self.ticket_of(&talk, &why);
         if !talk.keys_outlive_it() {
             self.unsure = None;
         }
         talk.end(why).await;
+    }
+
+    /// What a client has in hands when its connection was lost. Who says goodbye has nothing.
+    fn ticket_of(&self, talk: &Talk, why: &str) -> Option<Ticket> {
+        let is_lost = why == "dropped" || !OWN_ENDS.contains(&why);
+        Some(Ticket {
+            token: talk.token.clone().filter(|_| is_lost)?,
+            session: talk.session.clone()?,
+            name: talk.name.clone().filter(|_| !talk.is_in_doubt),
+            rooms: talk.rooms.clone(),
+            lost: self.world.history.now(),
+            node: talk.node,
+            is_held: why == "dropped",
+        })
     }
 
     async fn live(&mut self, talk: &mut Talk) -> Result<(), Ended> {
@@ -133,6 +163,12 @@ impl Person {
         if let Some(greeting) = greeting {
             talk.ask(Op::Hello, greeting).await?;
         }
+        if let Some(ticket) = self.ticket.take()
+            && self.random.below(3) > 0
+            && self.come_back(talk, ticket).await?
+        {
+            return Ok(());
+        }
         let own = Self::name(self.dialect, self.id);
         if self.dialect == Dialect::Scrp {
             return self.log_in(talk, &own).await;
@@ -150,6 +186,45 @@ impl Person {
             }
         }
         Ok(())
+    }
+
+    /// Goes on where the connection was lost; `false` where that cannot be, or the name is gone.
+    async fn come_back(&mut self, talk: &mut Talk, ticket: Ticket) -> Result<bool, Ended> {
+        let Some(heir) = talk.session.clone() else { return Ok(false) };
+        let Ticket { token, session: former, name, rooms, lost, node, is_held } = ticket;
+        let rooms: Vec<(String, Option<Place>)> =
+            rooms.into_iter().map(|room| (room.clone(), self.seen.get(&room).copied())).collect();
+        let op = Resume { former, heir, name, rooms: rooms.clone(), lost, node, is_held };
+        let request = Talk::resume(&token, &rooms);
+        for _ in 0..RETURN_TRIES {
+            match talk.ask(Op::Resume(op.clone()), &request).await? {
+                Outcome::Done(answer) => return Ok(self.is_back(talk, &rooms, answer)),
+                Outcome::Refused(_) => return Ok(false),
+                Outcome::Unknown(_) => talk.pause(LAST_PAUSE).await?,
+            }
+        }
+        Err(Ended("could not come back".to_owned()))
+    }
+
+    fn is_back(&mut self, talk: &mut Talk, rooms: &[(String, Option<Place>)], answer: Answer) -> bool {
+        for ((room, _), back) in rooms.iter().zip(answer.rooms) {
+            match back.error.as_deref() {
+                None => {
+                    talk.rooms.insert(room.clone());
+                    self.know(talk, room, back.place.filter(|_| back.recovered != Some(true)));
+                }
+                Some(error) => talk.is_in_doubt |= UNAVAILABLE.contains(&error),
+            }
+        }
+        talk.name = answer.nickname;
+        talk.name.is_some()
+    }
+
+    /// What lies before is not to be told again.
+    fn know(&mut self, talk: &mut Talk, room: &str, place: Option<Place>) {
+        if let Some(place) = place.filter(|_| talk.takes_positions()) {
+            talk.seen.insert(room.to_owned(), place);
+        }
     }
 
     async fn log_in(&mut self, talk: &mut Talk, account: &str) -> Result<(), Ended> {
@@ -198,6 +273,8 @@ impl Person {
             (_, 76..82) => self.write(talk).await,
             (_, 82..86) => self.rename(talk).await,
             (Some(room), 86..88) => self.look_around(talk, room).await,
+            // Networks lose connections, too.
+            (_, 88) if talk.is_extended => Err(Ended("dropped".to_owned())),
             (_, 88) => Err(Ended("went away".to_owned())),
             _ if rooms.len() >= ROOMS_AT_ONCE => Ok(()),
             _ => {
@@ -266,6 +343,9 @@ impl Person {
         }
         if is_in {
             talk.rooms.insert(room.to_owned());
+        }
+        if let Outcome::Done(answer) = &outcome {
+            self.know(talk, room, answer.place.filter(|_| answer.recovered != Some(true)));
         }
         self.remember(talk, room, &outcome, is_in);
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::broker::Make;
 use crate::faults::Fault;
 use crate::played;
 use crate::stage::Script;
@@ -18,6 +19,7 @@ fn script(faults: &[Fault], planted: Option<&str>) -> Script {
     let settings = SETTINGS.map(|(key, value)| (key.to_owned(), value.to_owned()));
     Script {
         seed: 1,
+        make: Make::Redis7,
         faults: faults.to_vec(),
         people: 16,
         pace_ms: 200,
@@ -49,7 +51,7 @@ async fn a_skipped_fence_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_backfill_is_found() {
-    is_found("drop-backfill", &["gaps"], &[Fault::Deafen { node: 1 }]).await;
+    is_found("drop-backfill", &["gaps"], &[Fault::Deafen { node: 1, ms: 0 }]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

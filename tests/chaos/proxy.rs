@@ -35,6 +35,8 @@ struct Order {
     resets: u64,
     /// Subscription connections that are older are cut for good.
     deafenings: u64,
+    /// Nor does anything come through on new ones.
+    is_deaf: bool,
 }
 
 pub struct Proxy {
@@ -68,6 +70,11 @@ impl Proxy {
     /// Lets nothing through any more on the open connections on which something was subscribed to.
     pub fn deafen(&self) {
         self.order.send_modify(|order| order.deafenings += 1);
+    }
+
+    /// Whether nothing comes through on connections that are opened to subscribe, either.
+    pub fn stay_deaf(&self, is_deaf: bool) {
+        self.order.send_modify(|order| order.is_deaf = is_deaf);
     }
 }
 
@@ -112,9 +119,10 @@ impl Pump {
     fn now(&mut self) -> Now {
         let order = *self.order.borrow_and_update();
         let way = if self.towards_redis { order.towards_redis } else { order.from_redis };
+        let is_deaf = order.is_deaf || order.deafenings > self.began.deafenings;
         if order.resets > self.began.resets {
             Now::Reset
-        } else if way == Way::Cut || (order.deafenings > self.began.deafenings && self.hears.load(Ordering::Relaxed)) {
+        } else if way == Way::Cut || (is_deaf && self.hears.load(Ordering::Relaxed)) {
             Now::Hold
         } else {
             Now::Pass(way)

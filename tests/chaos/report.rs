@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::history::{Op, What};
-use crate::judge::numbers::{Numbers, numbers};
+use crate::judge::numbers::{Numbers, Row, numbers};
 use crate::judge::{self, Violation};
 use crate::stage::{Record, Script};
 
@@ -23,7 +23,6 @@ pub struct Report {
     pub acknowledged: usize,
     pub unknown: usize,
     pub deliveries: usize,
-    pub faults: BTreeMap<&'static str, usize>,
     pub numbers: Numbers,
     /// Of the nodes' own counters, over all processes.
     pub counted: BTreeMap<String, f64>,
@@ -43,10 +42,6 @@ impl Report {
             acknowledged += usize::from(exchange.outcome.is_done());
             unknown += usize::from(matches!(exchange.outcome, crate::history::Outcome::Unknown(_)));
         }
-        let mut faults = BTreeMap::new();
-        for window in &record.windows {
-            *faults.entry(window.fault.label()).or_default() += 1;
-        }
         Self {
             seed: script.seed,
             command: command.to_owned(),
@@ -58,7 +53,6 @@ impl Report {
             acknowledged,
             unknown,
             deliveries: count(|what| matches!(what, What::Heard { .. })),
-            faults,
             numbers: numbers(record),
             counted: record.watched.counted(),
             largest: record.watched.largest.clone(),
@@ -83,9 +77,6 @@ impl Report {
             total.deliveries += round.deliveries;
             total.numbers.add(&round.numbers);
             total.violations.extend(round.violations.iter().cloned());
-            for (label, count) in &round.faults {
-                *total.faults.entry(label).or_default() += count;
-            }
             for (name, count) in &round.counted {
                 *total.counted.entry(name.clone()).or_default() += count;
             }
@@ -116,19 +107,16 @@ impl Report {
             "{seconds} s, {people} people, {connections} connections; {sends} sends, {acknowledged} acknowledged, \
              {unknown} of unknown outcome; {deliveries} deliveries"
         );
-        let faults: Vec<String> = self.faults.iter().map(|(label, count)| format!("{label} {count}")).collect();
-        let _ = writeln!(text, "faults: {}", faults.join(", "));
-        let Numbers { ghosts, deaf, hearing, recovery, gaps_told } = &self.numbers;
-        let _ = writeln!(text, "ms from a kill to the last leave: {}", spread(ghosts));
-        let _ = writeln!(text, "ms until a deaf node knew it: {}, and heard again: {}", spread(deaf), spread(hearing));
-        for (label, times) in recovery {
-            let _ =
-                writeln!(text, "ms from the end to the first send, on the slowest node, {label}: {}", spread(times));
-        }
+        text += &table(&self.numbers);
         let counted = |name: &str| self.counted.get(name).copied().unwrap_or_default();
         let silent = self.violations.iter().filter(|violation| violation.judge == "gaps").count();
         let gaps = counted("crosstalk_gaps_total");
-        let _ = writeln!(text, "gaps: {gaps} counted by nodes, {gaps_told} told to clients, {silent} silent");
+        let told: usize = self.numbers.rows.values().map(|row| row.gaps_told).sum();
+        let real = self.numbers.gaps_real;
+        let _ = writeln!(
+            text,
+            "gaps: {gaps} counted by nodes, {told} told to clients, {real} stays missed something they were told, {silent} silent"
+        );
         let largest = |gauge: &str| self.largest.get(gauge).copied().unwrap_or_default();
         let (first, last) = (self.memory.first(), self.memory.last());
         let mib = |bytes: u64| bytes / (1024 * 1024);
@@ -153,12 +141,29 @@ impl Report {
     }
 }
 
-/// How many, the median and the largest.
+/// A line for each kind of fault.
+fn table(numbers: &Numbers) -> String {
+    let heads = ["ghosts ms", "not ready ms", "heard again ms", "first send ms"];
+    let mut text = format!("{:<42}{:>6}", "fault (median, largest)", "times");
+    heads.iter().for_each(|head| text += &format!("{head:>16}"));
+    text += "  gaps told  resumed  not  slow closed\n";
+    for (label, row) in &numbers.rows {
+        let _ = write!(text, "{label:<42}{:>6}", row.times);
+        for times in [&row.ghosts, &row.deaf, &row.hearing, &row.recovery] {
+            let _ = write!(text, "{:>16}", spread(times));
+        }
+        let Row { gaps_told, resumed, not_resumed, closed, .. } = row;
+        let _ = writeln!(text, "{gaps_told:>11}{resumed:>9}{not_resumed:>5}{closed:>13}");
+    }
+    text
+}
+
+/// The median and the largest.
 fn spread(times: &[u64]) -> String {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     match sorted.last() {
-        None => "not seen".to_owned(),
-        Some(largest) => format!("median {}, largest {largest} ({} times)", sorted[sorted.len() / 2], sorted.len()),
+        None => "-".to_owned(),
+        Some(largest) => format!("{} {largest}", sorted[sorted.len() / 2]),
     }
 }

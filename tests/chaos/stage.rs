@@ -7,16 +7,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use crate::broker::{Broker, Make};
 use crate::faults::Fault;
 use crate::history::{Entry, Kind, Recorder, Us, write_lines};
 use crate::person::Person;
-use crate::proxy::{Proxy, Way};
+use crate::proxy::Way;
 use crate::support::client::Client;
 use crate::support::dialect::{Dialect, Transport, command};
 use crate::support::node::{Node, Plan};
 use crate::support::random::Random;
 use crate::support::redis::Redis;
-use crate::tap::{Held, Streams, Tap};
+use crate::tap::{Held, Source, Streams, Tap};
 use crate::watch::{Watch, Watched};
 use crate::world::{Belief, Phase, World};
 
@@ -27,6 +28,8 @@ const ROOMS: [&str; 4] = ["red", "green", "blue", "gold"];
 #[derive(Debug, Clone, Serialize)]
 pub struct Script {
     pub seed: u64,
+    /// On which servers.
+    pub make: Make,
     pub faults: Vec<Fault>,
     pub people: usize,
     /// Mean time between two things that one of them does, in milliseconds.
@@ -57,6 +60,16 @@ pub struct Record {
     pub began_unix_us: u64,
     /// Milliseconds for which a node's lease lives.
     pub lease_ms: u64,
+    /// Milliseconds for which a lost session is held.
+    pub resume_ms: u64,
+    pub naps: Vec<Nap>,
+}
+
+/// Somebody did not read while the fault lasted that began then.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Nap {
+    pub who: usize,
+    pub from: Us,
 }
 
 /// When something was wrong.
@@ -70,14 +83,14 @@ pub struct Window {
 pub struct Stage {
     script: Script,
     folder: PathBuf,
-    redis: Redis,
-    lines: Vec<Proxy>,
+    broker: Broker,
     plans: Vec<Plan>,
     nodes: Vec<Option<Node>>,
     world: Arc<World>,
     tap: Arc<Tap>,
     watch: Watch,
     windows: Vec<Window>,
+    naps: Vec<Nap>,
     panics: Vec<String>,
     random: Random,
     began_unix_us: u64,
@@ -95,17 +108,12 @@ pub async fn run(script: Script, folder: &Path) -> Record {
 
 impl Stage {
     async fn set(script: Script, folder: &Path) -> Self {
-        let redis = Redis::start_durable();
+        let broker = Broker::start(script.make, NODES).await;
         let history = Recorder::new(Instant::now());
         let began_unix_us = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_micros() as u64;
-        let behind = redis.url().trim_start_matches("redis://").trim_end_matches('/').to_owned();
-        let mut lines = Vec::new();
-        for _ in 0..NODES {
-            lines.push(Proxy::before(behind.clone()).await);
-        }
-        let plans = lines.iter().enumerate().map(|(node, line)| plan(&script, &redis, node, line, folder)).collect();
+        let plans = (0..NODES).map(|node| plan(&script, &broker, node, folder)).collect();
         let rooms = ROOMS.map(str::to_owned).to_vec();
-        let tap = Tap::open(&redis.url(), &rooms);
+        let tap = Tap::open(Source::of(&broker), &rooms);
         let watch = Watch::begin(NODES, &history);
         let kinds = (0..script.people).map(kind).collect();
         let world = Arc::new(World::new(history, rooms, kinds, NODES));
@@ -113,14 +121,14 @@ impl Stage {
         let mut stage = Self {
             script,
             folder: folder.to_owned(),
-            redis,
-            lines,
+            broker,
             plans,
             nodes: (0..NODES).map(|_| None).collect(),
             world,
             tap,
             watch,
             windows: Vec::new(),
+            naps: Vec::new(),
             panics: Vec::new(),
             random,
             began_unix_us,
@@ -172,7 +180,8 @@ impl Stage {
         tokio::time::sleep(quiet).await;
         for fault in self.script.faults.clone() {
             let from = self.world.history.now();
-            self.strike(fault).await;
+            self.strike(fault, from).await;
+            tokio::task::block_in_place(|| self.broker.is_mended());
             let until = self.world.history.now();
             self.windows.push(Window { fault, from, until });
             let rest_ms = self.script.rest_ms.unwrap_or_else(|| fault.rest_ms());
@@ -182,7 +191,7 @@ impl Stage {
     }
 
     /// Lets one thing go wrong, and mends it.
-    async fn strike(&mut self, fault: Fault) {
+    async fn strike(&mut self, fault: Fault, from: Us) {
         let wait = |ms| tokio::time::sleep(Duration::from_millis(ms));
         match fault {
             Fault::Kill { node, ms } => {
@@ -214,25 +223,33 @@ impl Stage {
                 self.bend(node, way, way, ms).await;
             }
             Fault::Slice { node, ms } => self.bend(node, Way::Sliced, Way::Sliced, ms).await,
-            Fault::Reset { node } => self.lines[node].reset(),
-            Fault::Deafen { node } => self.lines[node].deafen(),
+            Fault::Reset { node } => self.broker.line(node).reset(),
+            Fault::Deafen { node, ms } => {
+                self.broker.line(node).deafen();
+                if ms > 0 {
+                    self.broker.line(node).stay_deaf(true);
+                    wait(ms).await;
+                    self.broker.line(node).stay_deaf(false);
+                }
+            }
             Fault::KillSubscriptions => {
-                self.redis.number(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+                self.broker.kill_subscriptions();
             }
-            Fault::RedisRestart { ms } => {
-                tokio::task::block_in_place(|| self.redis.stop());
-                wait(ms).await;
-                tokio::task::block_in_place(|| self.redis.start_again());
+            Fault::RedisRestart { ms } | Fault::MasterRestart { ms } => {
+                self.master_is(ms, Redis::stop, Redis::start_again).await;
             }
-            Fault::RedisKill { ms } => {
-                self.redis.kill9();
-                wait(ms).await;
-                tokio::task::block_in_place(|| self.redis.start_again());
+            Fault::RedisKill { ms } | Fault::MasterKill { ms } => {
+                self.master_is(ms, Redis::kill9, Redis::start_again).await;
             }
-            Fault::RedisPause { ms } => {
-                self.redis.pause();
-                wait(ms).await;
-                self.redis.resume();
+            Fault::RedisPause { ms } | Fault::MasterPause { ms } => {
+                self.master_is(ms, |redis| redis.pause(), |redis| redis.resume()).await;
+            }
+            Fault::Failover => {
+                let room = self.any_room();
+                tokio::task::block_in_place(|| self.broker.fail_over(room));
+            }
+            Fault::MoveSlots => {
+                tokio::task::block_in_place(|| ROOMS.iter().for_each(|room| self.broker.move_slot(room)));
             }
             // An account is data like any other: who had one signs up again.
             Fault::Flush => {
@@ -240,7 +257,7 @@ impl Stage {
                 self.make_rooms().await;
                 self.drop_clients(|kind| kind.account.is_some());
             }
-            Fault::Sleep { ms } => self.some_do_not_read(ms).await,
+            Fault::Sleep { ms } => self.some_do_not_read(ms, from).await,
             Fault::Drop => {
                 let mut random = Random::seeded(self.random.next());
                 self.drop_clients(|_| random.below(3) == 0);
@@ -248,14 +265,31 @@ impl Stage {
         }
     }
 
+    fn any_room(&mut self) -> &'static str {
+        ROOMS[self.random.below(ROOMS.len())]
+    }
+
+    /// Has something happen to the server that takes what is written, and has it mended.
+    async fn master_is(&mut self, ms: u64, hurt: impl FnOnce(&mut Redis), mend: impl FnOnce(&mut Redis)) {
+        let room = self.any_room();
+        // By its port: meanwhile another one may be the master.
+        let port = tokio::task::block_in_place(|| {
+            let master = self.broker.master(room);
+            hurt(master);
+            master.port()
+        });
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        tokio::task::block_in_place(|| mend(self.broker.server(port)));
+    }
+
     fn node(&self, node: usize) -> &Node {
         self.nodes[node].as_ref().expect("every node runs between faults")
     }
 
     async fn bend(&self, node: usize, towards_redis: Way, from_redis: Way, ms: u64) {
-        self.lines[node].ways(towards_redis, from_redis);
+        self.broker.line(node).ways(towards_redis, from_redis);
         tokio::time::sleep(Duration::from_millis(ms)).await;
-        self.lines[node].ways(Way::Open, Way::Open);
+        self.broker.line(node).ways(Way::Open, Way::Open);
     }
 
     fn drop_clients(&self, mut is_dropped: impl FnMut(&Kind) -> bool) {
@@ -265,8 +299,11 @@ impl Stage {
         }
     }
 
-    async fn some_do_not_read(&mut self, ms: u64) {
-        let sleepers: Vec<usize> = (0..self.script.people).filter(|_| self.random.below(4) == 0).collect();
+    async fn some_do_not_read(&mut self, ms: u64, from: Us) {
+        let kinds = self.world.kinds.iter().enumerate().filter(|(_, kind)| kind.sleeps);
+        let sleepers: Vec<usize> =
+            kinds.filter(|(_, kind)| kind.may_resume || self.random.below(2) == 0).map(|(who, _)| who).collect();
+        self.naps.extend(sleepers.iter().map(|who| Nap { who: *who, from }));
         self.world.heavy.send_replace(true);
         for sleeper in &sleepers {
             self.world.strings[*sleeper].awake.send_replace(false);
@@ -307,13 +344,15 @@ impl Stage {
             watched: self.watch.watched(),
             panics: panics.collect(),
             began_unix_us: self.began_unix_us,
-            lease_ms: self.lease_ms(),
+            lease_ms: self.setting("cluster.lease_ms").unwrap_or(10_000),
+            resume_ms: self.setting("session.resume_s").unwrap_or(30) * 1_000,
+            naps: self.naps.clone(),
         }
     }
 
-    fn lease_ms(&self) -> u64 {
-        let set = self.script.settings.iter().find(|(key, _)| key == "cluster.lease_ms");
-        set.map_or(10_000, |(_, value)| value.parse().expect("a lease is a number"))
+    fn setting(&self, wanted: &str) -> Option<u64> {
+        let set = self.script.settings.iter().find(|(key, _)| key == wanted);
+        set.map(|(_, value)| value.parse().expect("the setting is a number"))
     }
 
     async fn over(self, people: JoinSet<()>) -> Record {
@@ -332,9 +371,8 @@ impl Stage {
     }
 }
 
-fn plan(script: &Script, redis: &Redis, node: usize, line: &Proxy, folder: &Path) -> Plan {
-    let mut plan = Plan::on(redis)
-        .set("storage.redis", &line.url())
+fn plan(script: &Script, broker: &Broker, node: usize, folder: &Path) -> Plan {
+    let mut plan = Plan::at(&broker.url_for(node))
         // Backfills reach over every outage of a run.
         .set("storage.history_count", "5000")
         .set("limits.mailbox_bytes", "65536")
@@ -352,13 +390,13 @@ fn dialect(id: usize) -> Dialect {
     Dialect::ALL[id % Dialect::ALL.len()]
 }
 
-/// Half of those who speak `action` ask for what goes beyond it.
+/// Most of those who speak `action` ask for what goes beyond it.
 fn is_extended(id: usize) -> bool {
-    dialect(id) == Dialect::Action && id.is_multiple_of(8)
+    dialect(id) == Dialect::Action && id % 12 != 4
 }
 
 fn kind(id: usize) -> Kind {
     let dialect = dialect(id);
     let account = (dialect == Dialect::Scrp).then(|| Person::name(dialect, id));
-    Kind { may_resume: is_extended(id), ..Kind::of(dialect, account) }
+    Kind { may_resume: is_extended(id), sleeps: id.is_multiple_of(3) || is_extended(id), ..Kind::of(dialect, account) }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::history::{Answer, Op, Outcome, Place, What};
+use crate::history::{Answer, Back, Op, Outcome, Place, What};
 use crate::line::{Incoming, Line};
 use crate::support::client::parsed;
 use crate::support::dialect::{Dialect, Meaning, Transport, request};
@@ -21,7 +21,7 @@ const NOTICES: [&str; 4] = [
     "Nothing was heard from you",
 ];
 /// After these it is not known whether it was done.
-const UNAVAILABLE: [&str; 3] = ["Service is unavailable, try again", "unavailable", "SERVICE_UNAVAILABLE"];
+pub const UNAVAILABLE: [&str; 3] = ["Service is unavailable, try again", "unavailable", "SERVICE_UNAVAILABLE"];
 
 /// The connection is over, and why.
 pub struct Ended(pub String);
@@ -42,6 +42,10 @@ pub struct Talk {
     /// Something may be held that nobody is sure of.
     pub is_in_doubt: bool,
     pub seen: BTreeMap<String, Place>,
+    pub node: usize,
+    /// As the server calls the session, and the token to go on with it.
+    pub session: Option<String>,
+    pub token: Option<String>,
 }
 
 impl Talk {
@@ -55,7 +59,7 @@ impl Talk {
         patience: Duration,
     ) -> Result<Self, String> {
         let awake = world.strings[who].awake.subscribe();
-        let line = Line::dial(address, dialect, transport, "", awake).await?;
+        let line = Line::dial(address, dialect, transport, "", awake, world.kinds[who].sleeps).await?;
         let link = world.history.new_link();
         world.history.note(world.history.now(), who, link, What::Began { node });
         Ok(Self {
@@ -71,6 +75,9 @@ impl Talk {
             rooms: BTreeSet::new(),
             is_in_doubt: false,
             seen: BTreeMap::new(),
+            node,
+            session: None,
+            token: None,
         })
     }
 
@@ -81,7 +88,9 @@ impl Talk {
     pub async fn end(self, why: String) {
         self.note(Instant::now(), What::Ended { why: why.clone() });
         // Somebody who was cut off says nothing.
-        if why != "dropped" {
+        if why == "dropped" {
+            self.line.lose();
+        } else {
             self.line.close().await;
         }
     }
@@ -125,6 +134,7 @@ impl Talk {
             if is_answer {
                 let outcome = self.outcome(&frame);
                 self.learn_own(request, &frame);
+                self.learn_session(&frame, &outcome);
                 // An own message is the answer and a delivery: in this order.
                 self.note(at, What::Answered(outcome.clone()));
                 self.hear(at, &frame);
@@ -153,7 +163,14 @@ impl Talk {
         match self.dialect.error(frame) {
             None => {
                 let place = place(&frame["position"]).or_else(|| place(frame));
-                Outcome::Done(Answer { place, recovered: frame["recovered"].as_bool() })
+                let text = |key: &str| frame[key].as_str().map(str::to_owned);
+                Outcome::Done(Answer {
+                    place,
+                    recovered: frame["recovered"].as_bool(),
+                    session: text("session").filter(|_| self.is_extended).map(|session| session.replace('-', "")),
+                    nickname: text("nickname").filter(|_| self.is_extended),
+                    rooms: frame["rooms"].as_array().into_iter().flatten().map(back).collect(),
+                })
             }
             Some(error) if UNAVAILABLE.contains(&error) => Outcome::Unknown(error.to_owned()),
             Some(error) => Outcome::Refused(error.to_owned()),
@@ -172,11 +189,19 @@ impl Talk {
         }
     }
 
+    fn learn_session(&mut self, answer: &Value, outcome: &Outcome) {
+        if let Outcome::Done(Answer { session: Some(session), .. }) = outcome {
+            self.session = Some(session.clone());
+            self.token = answer["resume"].as_str().map(str::to_owned);
+        }
+    }
+
     fn hear(&mut self, at: Instant, frame: &Value) {
         if frame["event"] == "gap"
             && let (Some(room), Some(place)) = (frame["room_id"].as_str(), place(frame))
         {
             let room = room.trim_start_matches('#').to_owned();
+            self.seen.insert(room.clone(), place);
             self.note(at, What::Gap { room, place });
         }
         let Some(message) = self.dialect.message(frame) else { return };
@@ -234,9 +259,27 @@ impl Talk {
         }
     }
 
+    /// Goes on in the place of a session that was lost.
+    pub fn resume(token: &str, rooms: &[(String, Option<Place>)]) -> String {
+        let room = |(room, place): &(String, Option<Place>)| match place {
+            Some(Place { epoch, offset }) => json!({"room_id": room, "epoch": epoch, "offset": offset}),
+            None => json!({"room_id": room}),
+        };
+        let rooms: Vec<Value> = rooms.iter().map(room).collect();
+        json!({"action": "RESUME", "token": token, "rooms": rooms}).to_string()
+    }
+
     /// Who is in a room, where the dialect has words for that.
     pub fn members(&self, room: &str) -> Option<String> {
         (self.dialect == Dialect::Scrp).then(|| request("GET_ROOM_MEMBERS", json!({"room_id": room})))
+    }
+}
+
+fn back(room: &Value) -> Back {
+    Back {
+        place: place(&room["position"]),
+        recovered: room["recovered"].as_bool(),
+        error: room["error"].as_str().map(str::to_owned),
     }
 }
 

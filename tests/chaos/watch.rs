@@ -110,7 +110,9 @@ async fn look_on(
         let admin = admins.lock().unwrap()[node];
         let Some(admin) = admin else { continue };
         let ready = tokio::time::timeout(ANSWER_WITHIN, http::get(admin, "/readyz")).await;
-        let is_ready = matches!(ready, Ok(Ok(answer)) if answer.status == 200);
+        // Who does not answer at all is no witness.
+        let Ok(Ok(ready)) = ready else { continue };
+        let is_ready = ready.status == 200;
         let page = tokio::time::timeout(ANSWER_WITHIN, http::get(admin, "/metrics")).await;
         let Ok(Ok(page)) = page else { continue };
         let rebuilt = sum(&page.body, "crosstalk_bus_rebuilds_total") as u64;

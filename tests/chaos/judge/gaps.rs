@@ -27,6 +27,14 @@ pub fn judge(record: &Record) -> Vec<Violation> {
     violations("gaps", found)
 }
 
+/// In how many stays something was missing, and the client was told so.
+pub fn real(record: &Record) -> usize {
+    let truth = Truth::of(record);
+    let told = stays(record).into_iter().filter(|stay| !stay.gaps.is_empty());
+    let untold = told.map(|stay| Stay { gaps: Vec::new(), ..stay });
+    untold.filter(|stay| !missing(record, &truth, stay).is_empty()).count()
+}
+
 fn missing<'a>(record: &'a Record, truth: &Truth<'a>, stay: &Stay<'a>) -> Vec<&'a str> {
     let heard: HashSet<&str> = stay.heard.iter().copied().collect();
     let spots: Vec<Spot> = stay.heard.iter().filter_map(|text| truth.spot(text)).collect();
@@ -108,7 +116,7 @@ mod tests {
     #[test]
     fn what_a_join_promised_to_recover_is_owed() {
         let join = Op::Join { room: "red".to_owned(), since: Some(Place { epoch: 100, offset: 1 }) };
-        let recovered = Outcome::Done(Answer { place: None, recovered: Some(true) });
+        let recovered = Outcome::Done(Answer { recovered: Some(true), ..Answer::default() });
         let made = |heard: &[&str]| {
             let said = Made::new().joins(1).says(1, "a").says(1, "b").says(1, "c").texts(0, &["a", "b", "c"]);
             said.hears(1, &["a", "b", "c"]).does(0, join.clone(), recovered.clone()).hears(0, heard).record()

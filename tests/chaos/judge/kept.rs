@@ -10,7 +10,9 @@ pub fn judge(record: &Record) -> Vec<Violation> {
     let mut found = Vec::new();
     for (text, said) in &truth.said {
         let spots = truth.spots.get(text).map_or(&[][..], Vec::as_slice);
-        if spots.len() > 1 {
+        // Where the data was lost, a key was lost as well.
+        let is_twice = spots.iter().any(|spot| spots.iter().filter(|other| other.era == spot.era).count() > 1);
+        if is_twice {
             found.push(format!("{text:?} was said once and stands in the stream {} times", spots.len()));
         }
         for one in said {
@@ -20,6 +22,9 @@ pub fn judge(record: &Record) -> Vec<Violation> {
                     let stands = |place: &crate::history::Place| {
                         spots.iter().any(|spot| spot.offset == place.offset && epoch(spot.era) == Some(place.epoch))
                     };
+                    if spots.is_empty() && truth.is_told_lost(record, one) {
+                        continue;
+                    }
                     if spots.is_empty() {
                         found.push(format!("{text:?} of client {} was acknowledged and is lost", one.who));
                     } else if answer.place.as_ref().is_some_and(|place| !stands(place)) {
@@ -41,7 +46,9 @@ pub fn judge(record: &Record) -> Vec<Violation> {
 mod tests {
     use super::super::made::Made;
     use super::*;
-    use crate::history::{Answer, Place};
+    use crate::faults::Fault;
+    use crate::history::{Answer, Place, SECOND};
+    use crate::stage::Window;
 
     fn unknown() -> Outcome {
         Outcome::Unknown("unavailable".to_owned())
@@ -67,9 +74,18 @@ mod tests {
 
     #[test]
     fn a_place_that_was_told_has_to_be_the_place() {
-        let at = |offset| Outcome::Done(Answer { place: Some(Place { epoch: 100, offset }), recovered: None });
+        let at = |offset| Outcome::Done(Answer { place: Some(Place { epoch: 100, offset }), ..Answer::default() });
         let made = |offset| Made::new().tries_to_say(0, "b", at(offset)).texts(0, &["a", "b"]).record();
         assert_eq!(judge(&made(2)), []);
         assert_eq!(judge(&made(1)).len(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_master_took_may_be_lost_under_a_new_epoch() {
+        let window = Window { fault: Fault::MasterKill { ms: 6_000 }, from: 0, until: 10 * SECOND };
+        let made = || Made::new().says(0, "a").with(|record| record.windows.push(window));
+        assert_eq!(judge(&made().texts(1, &["b"]).record()), []);
+        assert_eq!(judge(&made().texts(0, &["b"]).record()).len(), 1, "nobody was told");
+        assert_eq!(judge(&Made::new().says(0, "a").texts(1, &["b"]).record()).len(), 1, "no master was struck");
     }
 }

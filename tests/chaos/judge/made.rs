@@ -25,6 +25,7 @@ impl Made {
         made.record.beliefs = vec![Belief { is_done: true, ..Belief::default() }; kinds.len()];
         made.record.kinds = kinds.to_vec();
         made.record.lease_ms = 10_000;
+        made.record.resume_ms = 30_000;
         (0..3).fold(made, |made, who| made.saw(who, began.clone()))
     }
 
@@ -33,6 +34,10 @@ impl Made {
         self.at += SECOND;
         self.record.entries.push(Entry { at: self.at, who, link: who as u32, what });
         self
+    }
+
+    pub fn now(&self) -> Us {
+        self.at
     }
 
     pub fn does(self, who: usize, op: Op, outcome: Outcome) -> Self {

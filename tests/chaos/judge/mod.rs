@@ -7,6 +7,8 @@ pub mod kept;
 pub mod names;
 pub mod numbers;
 pub mod order;
+pub mod readers;
+mod returns;
 pub mod rosters;
 mod stays;
 mod truth;
@@ -43,6 +45,8 @@ pub fn all(record: &Record) -> Vec<Violation> {
         kept::judge(record),
         gaps::judge(record),
         announcements::judge(record),
+        returns::judge(record),
+        readers::judge(record),
         rosters::judge(record),
         health::judge(record),
         numbers::judge(record),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::truth::exchanges;
 use super::{Violation, violations};
-use crate::history::{Op, SECOND, Us, What};
+use crate::history::{Op, Outcome, SECOND, Us, What};
 use crate::stage::Record;
 
 /// A name in somebody's hands.
@@ -75,7 +75,7 @@ fn holds(record: &Record) -> Vec<Hold<'_>> {
             // The name that one has already is granted without a look.
             Op::Login { name } if open.get(&link).is_some_and(|hold| hold.name == name) => None,
             Op::Login { name } => {
-                let refused = matches!(exchange.outcome, crate::history::Outcome::Refused(_));
+                let refused = matches!(exchange.outcome, Outcome::Refused(_));
                 if !refused && let Some(hold) = open.remove(&link) {
                     over.push(Hold { over: exchange.asked, ..hold });
                 }
@@ -83,6 +83,10 @@ fn holds(record: &Record) -> Vec<Hold<'_>> {
                 // pychat lets anybody bear a name, and claims it with the first join.
                 (exchange.outcome.is_done() && !is_pychat).then_some(name.as_str())
             }
+            Op::Resume(_) => match exchange.outcome {
+                Outcome::Done(answer) => answer.nickname.as_deref(),
+                _ => None,
+            },
             Op::Join { .. } if is_pychat && exchange.outcome.is_done() && !open.contains_key(&link) => {
                 wanted.get(&link).copied()
             }

@@ -7,6 +7,9 @@ use super::{Violation, violations};
 use crate::history::What;
 use crate::stage::Record;
 
+/// A stream has not more of them in one run.
+const ERAS: usize = 100;
+
 pub fn judge(record: &Record) -> Vec<Violation> {
     let truth = Truth::of(record);
     let mut newest: HashMap<(u32, &str), (Spot, &str)> = HashMap::new();
@@ -15,14 +18,19 @@ pub fn judge(record: &Record) -> Vec<Violation> {
         let What::Heard { room, text, place } = &entry.what else { continue };
         let told = |what: String| format!("client {} heard {text:?} {what}", entry.who);
         let Some(spot) = truth.spot(text) else {
-            found.push(told("which is in no stream".to_owned()));
+            let said = truth.said.get(text.as_str()).map_or(&[][..], Vec::as_slice);
+            if !said.iter().any(|said| truth.is_told_lost(record, said)) {
+                found.push(told("which is in no stream".to_owned()));
+            }
             continue;
         };
-        let epoch = truth.epochs.get(&(room.as_str(), spot.era));
+        // A stream that goes on under another epoch is told under that one from its beginning.
+        let epochs: Vec<u64> =
+            (spot.era..=spot.era + ERAS).filter_map(|era| truth.epochs.get(&(room.as_str(), era)).copied()).collect();
         if let Some(place) = place
-            && (Some(&place.epoch) != epoch || place.offset != spot.offset)
+            && (!epochs.contains(&place.epoch) || place.offset != spot.offset)
         {
-            found.push(told(format!("as {place:?}, and it stands at {spot:?} of the epoch {epoch:?}")));
+            found.push(told(format!("as {place:?}, and it stands at {spot:?} of the epochs {epochs:?}")));
         }
         match newest.insert((entry.link, room), (spot, text)) {
             Some((before, _)) if before == spot => found.push(told("twice".to_owned())),

@@ -66,6 +66,15 @@ impl<'a> Reader<'a> {
                         self.join(at, who, link, room, after);
                     }
                 }
+                Some((Op::Resume(resume), _)) => {
+                    let Outcome::Done(answer) = outcome else { return };
+                    for ((room, since), back) in resume.rooms.iter().zip(&answer.rooms) {
+                        if back.error.is_none() {
+                            let after = since.filter(|_| back.recovered == Some(true));
+                            self.join(at, who, link, room, after);
+                        }
+                    }
+                }
                 Some((Op::Leave { room }, asked)) => {
                     let is_left = outcome.is_done() && self.tells_all_before_a_leave(who, link, asked);
                     self.close(link, room, if is_left { End::Left(asked) } else { End::Lost });

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::history::{Op, Outcome, Us, What};
-use crate::stage::Record;
+use crate::history::{Op, Outcome, SECOND, Us, What};
+use crate::stage::{Record, Window};
+
+/// For so long after it woke a server may take what is lost when it hears that it is replaced.
+const SETTLES: Us = 5 * SECOND;
 
 /// A place in the streams that a room had one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +65,17 @@ impl<'a> Truth<'a> {
     /// When the text was said first.
     pub fn asked(&self, text: &str) -> Option<Us> {
         self.said.get(text)?.iter().map(|said| said.asked).min()
+    }
+
+    /// Whether another server went on without it, and the room has another epoch since.
+    pub fn is_told_lost(&self, record: &Record, said: &Said) -> bool {
+        let took_over = |window: &&Window| {
+            window.fault.may_lose() && window.from <= said.answered + SECOND && said.asked <= window.until + SETTLES
+        };
+        let Some(window) = record.windows.iter().find(took_over) else { return false };
+        let mut events = record.streams.get(said.room).into_iter().flatten();
+        let began = record.began_unix_us + window.from;
+        events.any(|event| event.era > 0 && event.time_us > began)
     }
 
     /// When it was acknowledged, if it was.
