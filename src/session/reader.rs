@@ -191,8 +191,10 @@ impl Reader<'_> {
                 biased;
                 () = lifecycle.no_more_reading() => return CloseReason::Restart,
                 call = self.mailbox.until_called() => match call {
-                    // The writer found out, perhaps while the end was still to be read.
-                    Call::Close(CloseReason::PeerLost) => return self.read_the_rest(socket),
+                    // The writer found out, perhaps while a close frame was still to be read.
+                    Call::Close(reason @ (CloseReason::PeerGone | CloseReason::PeerLost)) => {
+                        return self.read_the_rest(socket, reason);
+                    }
                     Call::Close(reason) => return reason,
                     Call::PutOut(rooms) => self.heed_put_out(rooms).await,
                     Call::Mail => self.tell_mail().await,
@@ -234,8 +236,9 @@ impl Reader<'_> {
         }
     }
 
-    /// The connection cannot be written to any more; whether the peer had said that it goes.
-    fn read_the_rest(&mut self, socket: &mut (impl AsyncRead + Unpin)) -> CloseReason {
+    /// The connection cannot be written to any more; whether the peer had said that it goes. A system tells only once that a
+    /// connection was reset, and did so to the writer, so that the end of the bytes says nothing here.
+    fn read_the_rest(&mut self, socket: &mut (impl AsyncRead + Unpin), written: CloseReason) -> CloseReason {
         loop {
             while let Ok(Some(frame)) = self.inbound.next_frame() {
                 if frame == Frame::Closed {
@@ -244,8 +247,8 @@ impl Reader<'_> {
             }
             match read_some(socket, &mut self.inbound).now_or_never() {
                 Some(Ok(1..)) => {}
-                Some(Ok(0)) => return self.end_of_stream(),
-                Some(Err(_)) | None => return CloseReason::PeerLost,
+                Some(Ok(0)) if written == CloseReason::PeerGone => return self.end_of_stream(),
+                Some(Ok(0) | Err(_)) | None => return CloseReason::PeerLost,
             }
         }
     }
@@ -276,7 +279,10 @@ impl Reader<'_> {
         }
         tokio::select! {
             () = self.shared.lifecycle.closing() => CloseReason::Restart,
-            reason = self.mailbox.until_closed() => reason,
+            reason = self.mailbox.until_closed() => match reason {
+                CloseReason::PeerGone => self.end_of_stream(),
+                reason => reason,
+            },
         }
     }
 

@@ -1,5 +1,6 @@
 //! The writing side: all that waits, in one call, within a deadline.
 
+use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,7 +55,16 @@ async fn write(
     };
     tokio::select! {
         biased;
-        written = &mut writing => written.map_err(|_| CloseReason::PeerLost),
+        written = &mut writing => written.map_err(|error| ending(&error)),
         () = limit => Err(CloseReason::SlowReader),
+    }
+}
+
+/// What it says of the peer that it cannot be written to: the pipe is broken after an end in order, and where there was none
+/// the connection was reset, or timed out.
+fn ending(error: &Error) -> CloseReason {
+    match error.kind() {
+        ErrorKind::BrokenPipe => CloseReason::PeerGone,
+        _ => CloseReason::PeerLost,
     }
 }

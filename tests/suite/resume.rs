@@ -364,6 +364,40 @@ async fn a_slow_reader_comes_back_to_exactly_what_it_missed() {
     awake.hear("live").await;
 }
 
+/// Such an end is told to the server's writing side, which has much to say just then; the reading side sees a mere end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_reset_while_it_is_written_to_is_lost_unless_its_client_had_said_goodbye() {
+    /// More than the kernel holds for one connection, of which Linux allows 4 MiB.
+    const TEXTS: usize = 1_200;
+    let node = Plan::embedded().set("limits.mailbox_bytes", "65536").set("storage.history_count", "2000").start();
+    let mut bob = Guest::member(&node, "bob").await;
+    for number in 0..TEXTS {
+        bob.client.say("red", &format!("{number:04000}")).await;
+    }
+    let (alice, lost) = misses_much(&node, "alice", &bob.position).await;
+    alice.reset();
+    holds(&node, 1.0).await;
+    lost.return_as(&node, "alice").await;
+
+    let (mut dave, gone) = misses_much(&node, "dave", &bob.position).await;
+    dave.say_goodbye().await;
+    dave.reset();
+    let mut other = Client::connect(&node, Action, Transport::Tcp).await;
+    until("the name is free", async || Action.error(&other.ask(&Action.claim("dave")).await).is_none()).await;
+    gone.refused(&node).await;
+}
+
+/// Joins over TCP, and reads no further than to the answer.
+async fn misses_much(node: &Node, name: &str, since: &Value) -> (Client, Lost) {
+    let mut client = Client::connect(node, Action, Transport::Tcp).await;
+    let hello = client.ask(r#"{"action":"HELLO","ext":1}"#).await;
+    let token = hello["resume"].as_str().expect("a token").to_owned();
+    client.claim(name).await;
+    let joined = client.ask(&json!({"action": "JOIN ROOM", "room_id": "red", "since": since}).to_string()).await;
+    assert_eq!(joined["recovered"], true, "{joined}");
+    (client, Lost { token, position: since.clone() })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_too_many_lost_connections_the_first_is_given_up() {
     let node = Plan::embedded().set("session.held", "1").start();

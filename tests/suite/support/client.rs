@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use socket2::SockRef;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -110,6 +111,26 @@ impl Client {
             // A server that is gone already is as good.
             let _ = socket.close().await;
         }
+    }
+
+    /// Says over TCP that nothing more comes, and goes on listening.
+    pub async fn say_goodbye(&mut self) {
+        if let Lane::Line { output, .. } | Lane::Length { output, .. } = &mut self.lane {
+            output.shutdown().await.expect("the connection is there");
+        }
+    }
+
+    /// Loses the connection: TCP is reset, and nothing says goodbye.
+    pub fn reset(self) {
+        let (input, output) = match self.lane {
+            Lane::Line { input, output, .. } => (input.into_inner(), output),
+            Lane::Length { input, output, .. } => (input, output),
+            Lane::WebSocket(socket) => socket.into_inner().into_split(),
+        };
+        SockRef::from(output.as_ref()).set_linger(Some(Duration::ZERO)).expect("the socket takes it");
+        // Dropping it would say that nothing more comes, which is a goodbye.
+        output.forget();
+        drop(input);
     }
 
     pub fn dialect(&self) -> Dialect {
