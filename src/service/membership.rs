@@ -124,7 +124,10 @@ impl Chat {
         self.roster.note_room(who, room);
         let entered = self.enter_with(who, room, password, former.map_or(Way::Session, Way::Heir)).await;
         match &entered {
-            Ok(Ok(entered)) => self.hub.entered(room, who.id, entered.position, entered.repeated),
+            Ok(Ok(entered)) => {
+                self.roster.hold_room(who, room);
+                self.hub.entered(room, who.id, entered.position, entered.repeated);
+            }
             Ok(Err(refused)) => {
                 self.hub.remove(room, who.id);
                 match refused.refusal {
@@ -201,6 +204,7 @@ impl Chat {
     /// Leaves a room without ado; it stays noted until that is certain.
     pub(super) async fn give_up_room(&self, who: &Participant, room: &RoomId) -> Result<(), Refusal> {
         self.hub.remove(room, who.id);
+        self.roster.doubt_room(who, room);
         self.backend.presence.leave(room, &who.actor()).await.map_err(|error| unavailable("leave", &error))?;
         self.roster.forget_room(who, room);
         Ok(())

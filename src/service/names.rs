@@ -214,13 +214,10 @@ impl Chat {
 
     /// Has the rooms' member lists show the present nickname.
     async fn tell_new_name(&self, who: &Participant) {
-        for room in &who.rooms {
-            if let Err(error) = self
-                .backend
-                .presence
-                .enter(room, &who.actor(), &Entry::Restore { known: None, account: who.account().cloned() })
-                .await
-            {
+        for room in who.rooms.iter().filter(|room| !who.mailbox.is_put_out_of(room)) {
+            // Where the others saw it leave, because its node was held for dead, it comes under its new name.
+            let entry = Entry::Restore { known: self.hub.epoch(room), account: who.account().cloned() };
+            if let Err(error) = self.backend.presence.enter(room, &who.actor(), &entry).await {
                 unavailable("rename in room", &error);
             }
         }

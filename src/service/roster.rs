@@ -58,6 +58,8 @@ pub struct Noted {
 
 struct Line {
     noted: Noted,
+    /// The noted rooms of which it is known that the session was let in.
+    sure: BTreeSet<RoomId>,
     held: Option<Nickname>,
     /// The number of the lease under which it was claimed last.
     held_under: u64,
@@ -84,6 +86,7 @@ impl Roster {
             self.metrics.sessions.inc();
             Line {
                 noted: Noted::default(),
+                sure: BTreeSet::new(),
                 held: None,
                 held_under: 0,
                 account: false,
@@ -137,10 +140,25 @@ impl Roster {
         });
     }
 
+    /// The session was let into a room that it had noted.
+    pub fn hold_room(&self, who: &Participant, room: &RoomId) {
+        self.change(who, |line| {
+            line.sure.insert(room.clone());
+        });
+    }
+
+    /// The session is about to be taken out of a room, and may be out before that is known.
+    pub fn doubt_room(&self, who: &Participant, room: &RoomId) {
+        self.change(who, |line| {
+            line.sure.remove(room);
+        });
+    }
+
     /// The session is not in a room that it wanted to enter, and waits for the permission.
     pub fn note_asked(&self, who: &Participant, room: &RoomId) {
         self.change(who, |line| {
             line.noted.rooms.remove(room);
+            line.sure.remove(room);
             line.noted.asked.insert(room.clone());
         });
     }
@@ -148,6 +166,7 @@ impl Roster {
     pub fn forget_room(&self, who: &Participant, room: &RoomId) {
         self.change(who, |line| {
             line.noted.rooms.remove(room);
+            line.sure.remove(room);
             line.noted.asked.remove(room);
         });
     }
@@ -174,8 +193,14 @@ impl Roster {
         }
     }
 
+    /// Whether the session may be in a room.
     pub fn is_in(&self, session: SessionId, room: &RoomId) -> bool {
         self.lines.lock().get(&session).is_some_and(|line| line.noted.rooms.contains(room))
+    }
+
+    /// Whether it is known that the session was let into a room, and nothing was begun since to take it out.
+    pub fn is_sure_of(&self, session: SessionId, room: &RoomId) -> bool {
+        self.lines.lock().get(&session).is_some_and(|line| line.sure.contains(room))
     }
 
     pub fn holds(&self, session: SessionId, nickname: &Nickname) -> bool {
@@ -193,6 +218,7 @@ impl Roster {
             .get_mut(&who.id)
             .map(|line| {
                 line.held = None;
+                line.sure.clear();
                 std::mem::take(&mut line.noted)
             })
             .unwrap_or_default()

@@ -26,6 +26,8 @@ struct Forgetful {
     loses_answers: AtomicBool,
     /// Leaves are not even carried out.
     loses_leaves: AtomicBool,
+    /// Nor is the next entry.
+    loses_entry: AtomicBool,
     /// The next claim says that it has come, and goes on when it may.
     gate: Mutex<Option<Gate>>,
 }
@@ -64,6 +66,9 @@ impl Presence for Forgetful {
     }
 
     async fn enter(&self, room: &RoomId, who: &Actor, entry: &Entry) -> Result<Result<Entered, Denial>, BackendError> {
+        if self.loses_entry.swap(false, Ordering::Relaxed) {
+            return Err(BackendError::Unavailable("the entry was lost".into()));
+        }
         self.answer(self.inner.enter(room, who, entry).await)
     }
 
@@ -109,6 +114,7 @@ fn bench() -> Bench {
         inner: inner.clone(),
         loses_answers: AtomicBool::new(false),
         loses_leaves: AtomicBool::new(false),
+        loses_entry: AtomicBool::new(false),
         gate: Mutex::default(),
     });
     let limits =
@@ -284,6 +290,21 @@ async fn a_session_that_leaves_while_it_is_restored_leaves_once() {
     let (restored, ()) = tokio::join!(bench.chat.restore(), leaving);
     assert!(restored);
     assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(0));
+    assert_eq!(bench.events("red").await, [EventKind::Joined, EventKind::Left]);
+}
+
+/// Whoever was not let in is no member after its node has restored what it has, and is said to come when it asks again.
+#[tokio::test]
+async fn a_join_that_failed_is_not_made_good_in_silence() {
+    let bench = bench();
+    let mut alice = bench.participant(1);
+    bench.login(&mut alice, "alice").await.unwrap();
+    bench.presence.loses_entry.store(true, Ordering::Relaxed);
+    assert_eq!(bench.join(&mut alice, "red").await, Err(Refusal::Unavailable));
+    assert!(bench.chat.restore().await);
+    assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(0));
+    bench.join(&mut alice, "red").await.unwrap();
+    bench.leave(&mut alice, "red").await.unwrap();
     assert_eq!(bench.events("red").await, [EventKind::Joined, EventKind::Left]);
 }
 

@@ -326,7 +326,7 @@ impl Redis {
         connection: &mut Connection,
     ) -> Result<Option<Position>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Left);
-        let mut call = self.membership_call(&self.scripts.leave, room, &event);
+        let mut call = self.membership_call(&self.scripts.leave, room, &event)?;
         call.arg(member_key(who.session)).arg(self.settings.history_age.as_millis() as u64).arg(lease);
         call.arg(who.nickname.as_ref().map_or("", Nickname::as_str));
         call.arg(encode_event(&Event::new(who.clone(), EventKind::Went)));
@@ -337,10 +337,18 @@ impl Redis {
 
 impl Redis {
     /// A call of a script that changes a room and tells it: its keys, and the arguments all of them begin with.
-    pub(super) fn membership_call<'a>(&self, script: &'a Script, room: &RoomId, event: &Event) -> ScriptInvocation<'a> {
+    ///
+    /// # Errors
+    /// While it is not known which run of the server answers.
+    pub(super) fn membership_call<'a>(
+        &self,
+        script: &'a Script,
+        room: &RoomId,
+        event: &Event,
+    ) -> Result<ScriptInvocation<'a>, BackendError> {
         let mut call = self.room_call(script, room);
-        call.arg(self.keys.room_channel(room)).arg(encode_event(event)).arg(self.keep(room)).arg(self.link.run());
-        call
+        call.arg(self.keys.room_channel(room)).arg(encode_event(event)).arg(self.keep(room)).arg(self.link.run()?);
+        Ok(call)
     }
 
     /// A call of a script that changes a room: all that is kept of it, and where backends are told.

@@ -187,8 +187,12 @@ impl Link {
 
     /// The run of the server, where it is one; else empty. To be asked for after the connection with which it is used: a run that is
     /// too new renews an epoch in vain, one that is too old hides a loss.
-    pub fn run(&self) -> String {
-        self.up.read().as_ref().map(|up| up.run.clone()).unwrap_or_default()
+    ///
+    /// # Errors
+    /// `Unavailable` while Redis does not answer, though a connection that was had before may do so again: without the run a script
+    /// would stop in the middle, with half of its work done.
+    pub fn run(&self) -> Result<String, BackendError> {
+        self.up.read().as_ref().map(|up| up.run.clone()).ok_or_else(away)
     }
 
     /// A connection for what is rare, as soon as there is one.

@@ -88,8 +88,8 @@ impl Presence for Redis {
                     return Ok(Err(denial));
                 }
             };
-            // Only the first turn can announce; a later one, under a new lease, finds the membership made.
-            let entered = announced_before.unwrap_or(entered);
+            // A later turn, under a new lease, finds the membership made, unless it went with the backend's data.
+            let entered = announced_before.filter(|_| entered.repeated).unwrap_or(entered);
             if self.is_current(&lease) {
                 return Ok(Ok(entered));
             }
@@ -196,7 +196,7 @@ impl Redis {
     ) -> Result<Result<Entered, Denial>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Joined);
         let nickname = who.nickname.as_ref().map_or("", Nickname::as_str);
-        let mut call = self.membership_call(&self.scripts.enter, room, &event);
+        let mut call = self.membership_call(&self.scripts.enter, room, &event)?;
         call.arg(member_key(who.session)).arg(format!("{} {nickname}", &**lease));
         let came = encode_event(&Event::new(who.clone(), EventKind::Came));
         match entry {

@@ -61,6 +61,42 @@ async fn a_claim_that_was_on_its_way_when_its_lease_ran_out_is_not_made() {
     }
 }
 
+/// A node that loses sight of the server while it makes a member does not know under which epoch the room's stream goes on. It
+/// must not find that out when the member is made and not announced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_member_is_half_made_while_the_server_is_out_of_sight() {
+    let server = Server::start();
+    let node = redis(&server).await;
+    let (red, alice, bob) = (room("red"), actor(1, "alice"), actor(2, "bob"));
+    node.enter(&red, &alice).await;
+    server.query(&["CLIENT", "PAUSE", "600000", "WRITE"]);
+    // Without this right nobody finds out what server it is, so a connection that is lost stays lost.
+    server.query(&["ACL", "SETUSER", "default", "-info"]);
+    let entering = tokio::spawn({
+        let (presence, red, bob) = (node.backend.presence.clone(), red.clone(), bob.clone());
+        async move { presence.enter(&red, &bob, &Entry::Join(Ticket::default())).await }
+    });
+    let held_up = |client: &str| client.contains("cmd=evalsha") && client.contains("flags=b");
+    eventually("the note is on its way", async || clients(&server).iter().any(|client| held_up(client))).await;
+    for client in clients(&server).iter().filter(|client| !held_up(client)) {
+        let id = client.strip_prefix("id=").and_then(|rest| rest.split(' ').next()).unwrap();
+        server.query(&["CLIENT", "KILL", "ID", id, "SKIPME", "yes"]);
+    }
+    eventually("the server is out of sight", async || node.metrics.broker_up.get() == 0).await;
+    server.query(&["CLIENT", "UNPAUSE"]);
+    assert!(is_unavailable(entering.await.unwrap()));
+    assert_eq!(server.number(&["SCARD", "t:room:{red}:members"]), 1);
+    server.query(&["ACL", "SETUSER", "default", "+info"]);
+    eventually("the server is seen again", async || node.metrics.broker_up.get() == 1).await;
+    let entered = node.enter(&red, &bob).await;
+    assert_eq!((entered.repeated, entered.members, entered.position.offset), (false, 2, 2));
+}
+
+fn clients(server: &Server) -> Vec<String> {
+    let Reply::Text(list) = server.query(&["CLIENT", "LIST"]) else { panic!("no list of clients") };
+    list.lines().map(str::to_owned).collect()
+}
+
 /// What an ended lease held is another's by now; the late release and leave of its session change nothing of that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_release_and_a_late_leave_end_nothing_of_what_others_took() {
