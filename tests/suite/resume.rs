@@ -332,13 +332,15 @@ async fn an_account_goes_on_as_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_comes_back_to_exactly_what_it_missed() {
-    let node = Plan::embedded().set("limits.mailbox_bytes", "65536").set("storage.history_count", "100000").start();
+    // Long texts, because the kernel takes some megabytes for the sleeper before anything waits here.
+    let plan = Plan::embedded().set("limits.text_bytes", "20000").set("limits.mailbox_bytes", "131072");
+    let node = plan.set("storage.history_count", "100000").start();
     let mut sleeper = Guest::member(&node, "sleeper").await;
     let mut bob = Client::member(&node, Action, "bob", "red").await;
     let mut sent = 0;
     until("the sleeper is closed as a slow reader", async || {
-        for _ in 0..100 {
-            bob.say("red", &format!("{sent:04000}")).await;
+        for _ in 0..20 {
+            bob.say("red", &format!("{sent:020000}")).await;
             bob.message().await;
             sent += 1;
         }
@@ -350,7 +352,7 @@ async fn a_slow_reader_comes_back_to_exactly_what_it_missed() {
     while let Ok(Received::Frame(frame)) = sleeper.client.try_receive().await {
         let frame = parsed(&frame);
         if frame["action"] == "GET MESSAGE" {
-            assert_eq!(frame["text"], format!("{read:04000}"));
+            assert_eq!(frame["text"], format!("{read:020000}"));
             sleeper.position = json!({"epoch": frame["epoch"], "offset": frame["offset"]});
             read += 1;
         }
@@ -358,7 +360,7 @@ async fn a_slow_reader_comes_back_to_exactly_what_it_missed() {
     assert!(read < sent, "it missed nothing");
     let mut awake = sleeper.lose().return_as(&node, "sleeper").await;
     for number in read..sent {
-        awake.hear(&format!("{number:04000}")).await;
+        awake.hear(&format!("{number:020000}")).await;
     }
     bob.say("red", "live").await;
     awake.hear("live").await;
