@@ -72,6 +72,16 @@ pub enum Role {
     Member,
 }
 
+impl Role {
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+}
+
 /// Somebody who is a member of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -79,6 +89,13 @@ pub struct Member {
     pub identifier: String,
     /// `None` for a guest.
     pub role: Option<Role>,
+}
+
+impl Member {
+    /// What it has in the room, as protocols write it.
+    pub fn role_label(&self) -> &'static str {
+        self.role.map_or("guest", Role::label)
+    }
 }
 
 /// Something about an account that those who know it are told while they are there.

@@ -135,7 +135,7 @@ mod tests {
 
     fn seated(sessions: &Sessions, id: u128, account: &str, begun_s: i64) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox::new(1_000, Arc::new(Metrics::new())));
-        let format = WireFormat { form: EventForm::Simple, framing: FramingKind::Lines };
+        let format = WireFormat { form: EventForm::Simple { extended: false }, framing: FramingKind::Lines };
         let session = SessionId::from_u128(id);
         sessions.seat(session, Seat { mailbox: mailbox.clone(), format, login: None });
         let account = Nickname::parse(account).unwrap();

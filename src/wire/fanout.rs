@@ -15,13 +15,11 @@ pub struct WireFormat {
     pub framing: FramingKind,
 }
 
-/// One more than the last of them.
-const FORMS: usize = EventForm::Scrp as usize + 1;
 const FRAMINGS: usize = FramingKind::WebSocket as usize + 1;
 
 impl WireFormat {
     fn index(self) -> usize {
-        self.form as usize * FRAMINGS + self.framing as usize
+        self.form.index() * FRAMINGS + self.framing as usize
     }
 }
 
@@ -29,7 +27,7 @@ impl WireFormat {
 pub struct Fanout<'a> {
     room: &'a str,
     envelope: &'a Envelope,
-    encoded: [OnceCell<Option<Bytes>>; FORMS * FRAMINGS],
+    encoded: [OnceCell<Option<Bytes>>; EventForm::COUNT * FRAMINGS],
 }
 
 impl<'a> Fanout<'a> {

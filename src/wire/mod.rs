@@ -62,31 +62,41 @@ impl DialectKind {
 /// In which of a dialect's forms a subscriber gets a room's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventForm {
-    /// `action`, the room id as the string that names it.
-    ActionText,
-    /// `action`, the room id with the `#` with which it was joined.
-    ActionHash,
-    /// `action`, the room id as the JSON integer with which it was joined.
-    ActionInteger,
-    /// As above, in the extended mode.
-    ActionTextExtended,
-    ActionHashExtended,
-    ActionIntegerExtended,
-    Simple,
-    SimpleExtended,
+    Action { spelling: RoomSpelling, extended: bool },
+    Simple { extended: bool },
     Pychat,
     Scrp,
 }
 
+/// How `action` writes a room's id: as the subscriber wrote it when it joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomSpelling {
+    /// The string that names it.
+    Text,
+    /// The same, with a `#` before it.
+    Hash,
+    /// A JSON integer.
+    Integer,
+}
+
 impl EventForm {
+    /// How many there are.
+    const COUNT: usize = 10;
+
+    /// Its number among all, below [`Self::COUNT`].
+    const fn index(self) -> usize {
+        match self {
+            Self::Action { spelling, extended } => 2 * spelling as usize + extended as usize,
+            Self::Simple { extended } => 6 + extended as usize,
+            Self::Pychat => 8,
+            Self::Scrp => 9,
+        }
+    }
+
     fn dialect(self) -> &'static dyn Dialect {
         match self {
-            Self::ActionText | Self::ActionHash | Self::ActionInteger => DialectKind::Action.dialect(false),
-            Self::ActionTextExtended | Self::ActionHashExtended | Self::ActionIntegerExtended => {
-                DialectKind::Action.dialect(true)
-            }
-            Self::Simple => DialectKind::Simple.dialect(false),
-            Self::SimpleExtended => DialectKind::Simple.dialect(true),
+            Self::Action { extended, .. } => DialectKind::Action.dialect(extended),
+            Self::Simple { extended } => DialectKind::Simple.dialect(extended),
             Self::Pychat => DialectKind::Pychat.dialect(false),
             Self::Scrp => DialectKind::Scrp.dialect(false),
         }
@@ -194,5 +204,20 @@ impl WireFormat {
         let dialect = self.form.dialect();
         let message = dialect.tell(self.form, notice)?;
         Some(frame(self.framing, dialect.rules().line_end, &message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_has_a_number_of_its_own() {
+        let both = [false, true];
+        let spellings = [RoomSpelling::Text, RoomSpelling::Hash, RoomSpelling::Integer];
+        let action = spellings.map(|spelling| both.map(|extended| EventForm::Action { spelling, extended }));
+        let simple = both.map(|extended| EventForm::Simple { extended });
+        let forms = action.into_iter().flatten().chain(simple).chain([EventForm::Pychat, EventForm::Scrp]);
+        assert!(forms.map(EventForm::index).eq(0..EventForm::COUNT));
     }
 }

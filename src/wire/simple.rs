@@ -117,7 +117,7 @@ impl Dialect for Simple {
     }
 
     fn form(&self) -> EventForm {
-        if self.extended { EventForm::SimpleExtended } else { EventForm::Simple }
+        EventForm::Simple { extended: self.extended }
     }
 
     fn decode(&self, message: &[u8]) -> Request {
@@ -141,11 +141,11 @@ impl Dialect for Simple {
     }
 
     fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Vec<Vec<u8>> {
-        event(form == EventForm::SimpleExtended, room, envelope).into_iter().collect()
+        event(form == (EventForm::Simple { extended: true }), room, envelope).into_iter().collect()
     }
 
     fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
-        let extended = form == EventForm::SimpleExtended;
+        let extended = form == (EventForm::Simple { extended: true });
         match notice {
             Notice::Farewell { reason, .. } => {
                 reason.notice().map(|sentence| error(reason.label(), sentence, RawValue::NULL))

@@ -102,7 +102,7 @@ struct Bench {
     metrics: Arc<Metrics>,
 }
 
-const FORMAT: WireFormat = WireFormat { form: EventForm::ActionText, framing: FramingKind::Lines };
+const FORMAT: WireFormat = WireFormat { form: EventForm::Simple { extended: false }, framing: FramingKind::Lines };
 const CONDUCT: Conduct = Conduct { join_creates: true, sees_own_messages: false, ..Conduct::PLAIN };
 
 fn bench() -> Bench {

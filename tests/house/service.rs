@@ -84,7 +84,7 @@ struct Guest {
     mailbox: Arc<Mailbox>,
 }
 
-const FORMAT: WireFormat = WireFormat { form: EventForm::SimpleExtended, framing: FramingKind::Lines };
+const FORMAT: WireFormat = WireFormat { form: EventForm::Simple { extended: true }, framing: FramingKind::Lines };
 const CONDUCT: Conduct = Conduct { in_lobby: true, ..Conduct::PLAIN };
 
 fn bench(require_login: bool) -> Bench {

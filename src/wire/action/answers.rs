@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use super::errors::error_text;
 use super::events::{RoomIdForm, Spot};
-use crate::chat::{Envelope, EventKind, Member, Position, Reply, ResumedRoom, Returned, Role, RoomSummary};
+use super::spelling;
+use crate::chat::{Envelope, EventKind, Member, Position, Reply, ResumedRoom, Returned, RoomSummary};
 use crate::wire::EventForm;
 use crate::wire::json::json;
 use crate::wire::times;
@@ -157,7 +158,7 @@ fn body<'a>(forms: &[EventForm], reply: &'a Reply) -> Body<'a> {
 }
 
 fn returned(form: EventForm, resumed: &ResumedRoom) -> ReturnedBody<'_> {
-    let room_id = RoomIdForm(form, resumed.room.as_str());
+    let room_id = RoomIdForm(spelling(form), resumed.room.as_str());
     let nothing = ReturnedBody { room_id, position: None, members: None, recovered: None, error: None };
     match &resumed.outcome {
         Ok(Returned { position, members, recovered }) => ReturnedBody {
@@ -192,11 +193,5 @@ fn room(summary: &RoomSummary) -> RoomBody<'_> {
 }
 
 fn member(member: &Member) -> MemberBody<'_> {
-    let role = match member.role {
-        Some(Role::Owner) => "owner",
-        Some(Role::Admin) => "admin",
-        Some(Role::Member) => "member",
-        None => "guest",
-    };
-    MemberBody { name: &member.identifier, role }
+    MemberBody { name: &member.identifier, role: member.role_label() }
 }

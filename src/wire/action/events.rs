@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::answers;
 use crate::chat::{Envelope, EventKind, MessageId, Notice, Position, PrivateMessage, RoomNews};
-use crate::wire::EventForm;
+use crate::wire::RoomSpelling;
 use crate::wire::json::json;
 use crate::wire::times;
 
@@ -79,27 +79,23 @@ struct Typing<'a> {
 
 /// A room id in the JSON form with which the subscriber joined.
 #[derive(Clone, Copy)]
-pub struct RoomIdForm<'a>(pub EventForm, pub &'a str);
+pub struct RoomIdForm<'a>(pub RoomSpelling, pub &'a str);
 
 impl Default for RoomIdForm<'_> {
     fn default() -> Self {
-        Self(EventForm::ActionText, "")
+        Self(RoomSpelling::Text, "")
     }
 }
 
 impl Serialize for RoomIdForm<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            EventForm::ActionHash | EventForm::ActionHashExtended => {
-                serializer.collect_str(&format_args!("#{}", self.1))
-            }
-            EventForm::ActionInteger | EventForm::ActionIntegerExtended => {
-                match RawValue::from_string(self.1.to_owned()) {
-                    Ok(integer) => integer.serialize(serializer),
-                    Err(_) => serializer.serialize_str(self.1),
-                }
-            }
-            _ => serializer.serialize_str(self.1),
+            RoomSpelling::Text => serializer.serialize_str(self.1),
+            RoomSpelling::Hash => serializer.collect_str(&format_args!("#{}", self.1)),
+            RoomSpelling::Integer => match RawValue::from_string(self.1.to_owned()) {
+                Ok(integer) => integer.serialize(serializer),
+                Err(_) => serializer.serialize_str(self.1),
+            },
         }
     }
 }
@@ -119,15 +115,8 @@ impl Spot {
     }
 }
 
-/// Whether subscribers with this form are in the extended mode.
-fn is_extended(form: EventForm) -> bool {
-    use EventForm::{ActionHashExtended, ActionIntegerExtended, ActionTextExtended};
-    matches!(form, ActionTextExtended | ActionHashExtended | ActionIntegerExtended)
-}
-
 /// A room's event, for its members.
-pub fn event(form: EventForm, room: &str, envelope: &Envelope) -> Vec<Vec<u8>> {
-    let (extended, room_id) = (is_extended(form), RoomIdForm(form, room));
+pub fn event(room_id: RoomIdForm<'_>, extended: bool, envelope: &Envelope) -> Vec<Vec<u8>> {
     match &envelope.event.kind {
         EventKind::Message { text, .. } => {
             let author = envelope.event.actor.shown_name();
@@ -188,8 +177,7 @@ fn room_event(room_id: RoomIdForm<'_>, envelope: &Envelope) -> Option<Vec<u8>> {
 }
 
 /// What one session is told.
-pub fn notice(form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
-    let extended = is_extended(form);
+pub fn notice(spelling: RoomSpelling, extended: bool, notice: &Notice) -> Option<Vec<u8>> {
     match notice {
         Notice::Farewell { reason, .. } => Some(answers::error(RawValue::NULL, reason.notice()?)),
         Notice::Private { message, id, time_us } if extended => Some(private(message, *id, *time_us)),
@@ -197,15 +185,15 @@ pub fn notice(form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
             let room = format!("@{}", message.from.identifier());
             Some(json(&GetMessage {
                 action: "GET MESSAGE",
-                room_id: RoomIdForm(EventForm::ActionText, &room),
+                room_id: RoomIdForm(RoomSpelling::Text, &room),
                 author: message.from.shown_name(),
                 text: &message.text,
             }))
         }
-        Notice::Mail(mail) => mail.as_private().and_then(|private| self::notice(form, &private)),
+        Notice::Mail(mail) => mail.as_private().and_then(|private| self::notice(spelling, extended, &private)),
         Notice::Gap { room, position } if extended => Some(json(&RoomEvent {
             action: "ROOM EVENT",
-            room_id: RoomIdForm(form, room.as_str()),
+            room_id: RoomIdForm(spelling, room.as_str()),
             event: "gap",
             epoch: Some(position.epoch.value()),
             offset: Some(position.offset),
@@ -213,7 +201,7 @@ pub fn notice(form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
         })),
         Notice::Typing { room, who } if extended => Some(json(&Typing {
             action: "TYPING",
-            room_id: RoomIdForm(form, room.as_str()),
+            room_id: RoomIdForm(spelling, room.as_str()),
             author: &who.identifier(),
         })),
         // This dialect has no words for these.

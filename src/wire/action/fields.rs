@@ -7,7 +7,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::chat::{Epoch, Nickname, Position, Refusal, RoomId};
-use crate::wire::EventForm;
+use crate::wire::RoomSpelling;
 use crate::wire::json::{present, string};
 use crate::wire::times;
 
@@ -89,26 +89,20 @@ pub fn number(
     number.map(Some).ok_or(Refusal::ParameterInvalid(name))
 }
 
-/// A room with the form in which its id was written.
-pub fn room(field: Option<&RawValue>, extended: bool) -> Result<(RoomId, EventForm), Refusal> {
+/// A room, and how its id was written.
+pub fn room(field: Option<&RawValue>) -> Result<(RoomId, RoomSpelling), Refusal> {
     let raw = present(field).ok_or(Refusal::ParameterMissing("room_id"))?;
     let invalid = Refusal::ParameterInvalid("room_id");
-    let either = |plain, more| if extended { more } else { plain };
     if let Some(text) = string(raw) {
-        let form = if text.starts_with('#') {
-            either(EventForm::ActionHash, EventForm::ActionHashExtended)
-        } else {
-            either(EventForm::ActionText, EventForm::ActionTextExtended)
-        };
-        return RoomId::parse(&text).map(|room| (room, form)).map_err(|_| invalid);
+        let spelling = if text.starts_with('#') { RoomSpelling::Hash } else { RoomSpelling::Text };
+        return RoomId::parse(&text).map(|room| (room, spelling)).map_err(|_| invalid);
     }
     let digits = raw.get().strip_prefix('-').unwrap_or(raw.get());
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(invalid);
     }
     let text = if raw.get() == "-0" { "0" } else { raw.get() };
-    let form = either(EventForm::ActionInteger, EventForm::ActionIntegerExtended);
-    RoomId::parse(text).map(|room| (room, form)).map_err(|_| invalid)
+    RoomId::parse(text).map(|room| (room, RoomSpelling::Integer)).map_err(|_| invalid)
 }
 
 pub fn nickname(field: Option<&RawValue>) -> Result<Nickname, Refusal> {
@@ -136,15 +130,15 @@ struct KnownBody<'a> {
     offset: Option<u64>,
 }
 
-/// Rooms with the positions up to which the client knows them, and the forms in which their ids were written.
-pub fn known_rooms(field: Option<&RawValue>) -> Result<Vec<(RoomId, EventForm, Option<Position>)>, Refusal> {
+/// Rooms with how their ids were written, and the positions up to which the client knows them.
+pub fn known_rooms(field: Option<&RawValue>) -> Result<Vec<(RoomId, RoomSpelling, Option<Position>)>, Refusal> {
     let Some(raw) = present(field) else { return Ok(Vec::new()) };
     let bodies: Vec<KnownBody<'_>> = serde_json::from_str(raw.get()).map_err(|_| Refusal::ParameterInvalid("rooms"))?;
     let known = |body: KnownBody<'_>| {
-        let (room, form) = room(body.room_id, true)?;
+        let (room, spelling) = room(body.room_id)?;
         match (body.epoch, body.offset) {
-            (Some(epoch), Some(offset)) => Ok((room, form, Some(Position { epoch: Epoch::new(epoch), offset }))),
-            (None, None) => Ok((room, form, None)),
+            (Some(epoch), Some(offset)) => Ok((room, spelling, Some(Position { epoch: Epoch::new(epoch), offset }))),
+            (None, None) => Ok((room, spelling, None)),
             _ => Err(Refusal::ParameterInvalid("rooms")),
         }
     };

@@ -11,7 +11,7 @@ mod fields;
 mod requests;
 
 use super::json::{echoed, raw_with_echo};
-use super::{Dialect, EventForm, Messages, Needs, Request, Rules, Tag};
+use super::{Dialect, EventForm, Messages, Needs, Request, RoomSpelling, Rules, Tag};
 use crate::chat::{Conduct, Envelope, Nickname, Notice, Refusal, Reply};
 
 pub struct Action {
@@ -33,7 +33,7 @@ impl Dialect for Action {
     }
 
     fn form(&self) -> EventForm {
-        if self.extended { EventForm::ActionTextExtended } else { EventForm::ActionText }
+        EventForm::Action { spelling: RoomSpelling::Text, extended: self.extended }
     }
 
     fn greets(&self) -> bool {
@@ -70,11 +70,19 @@ impl Dialect for Action {
     }
 
     fn event(&self, form: EventForm, room: &str, envelope: &Envelope) -> Vec<Vec<u8>> {
-        events::event(form, room, envelope)
+        events::event(events::RoomIdForm(spelling(form), room), self.extended, envelope)
     }
 
     fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>> {
-        events::notice(form, notice)
+        events::notice(spelling(form), self.extended, notice)
+    }
+}
+
+/// How a subscriber of this dialect writes a room's id.
+fn spelling(form: EventForm) -> RoomSpelling {
+    match form {
+        EventForm::Action { spelling, .. } => spelling,
+        _ => RoomSpelling::Text,
     }
 }
 
@@ -94,19 +102,20 @@ mod tests {
 
     #[test]
     fn a_room_id_keeps_the_json_form_of_its_join() {
-        for (raw, form, room) in [
-            (r#""main""#, EventForm::ActionText, "main"),
-            (r##""#main""##, EventForm::ActionHash, "main"),
-            ("5", EventForm::ActionInteger, "5"),
-            ("-7", EventForm::ActionInteger, "-7"),
-            ("-0", EventForm::ActionInteger, "0"),
-            ("123456789012345678901234567890", EventForm::ActionInteger, "123456789012345678901234567890"),
+        use RoomSpelling::{Hash, Integer, Text};
+        for (raw, spelling, room) in [
+            (r#""main""#, Text, "main"),
+            (r##""#main""##, Hash, "main"),
+            ("5", Integer, "5"),
+            ("-7", Integer, "-7"),
+            ("-0", Integer, "0"),
+            ("123456789012345678901234567890", Integer, "123456789012345678901234567890"),
         ] {
             let request = decode(&format!(r#"{{"action":"JOIN ROOM","room_id":{raw}}}"#));
             let room_id = RoomId::parse(room).unwrap();
             assert_eq!(request.command, Ok(Command::Join { room: room_id, password: None, since: None }));
-            assert_eq!(request.form, form);
-            let shown = json(&RoomIdForm(form, room));
+            assert_eq!(request.form, EventForm::Action { spelling, extended: false });
+            let shown = json(&RoomIdForm(spelling, room));
             assert_eq!(String::from_utf8(shown).unwrap(), raw.replace("-0", "0"));
         }
         for raw in ["5.0", "1e3", "[]", "{}", "true", r#""""#, r#""@bob""#, r#""\ud800""#] {

@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 
 use super::fields::{Fields, instant, key, known_rooms, nickname, number, optional, position, room, text};
 use crate::chat::{Addressee, Command, Credential, MessageId, Page, Place, Refusal, RoomId, RoomRef, Span, TimeRange};
-use crate::wire::EventForm;
 use crate::wire::json::{present, string};
+use crate::wire::{EventForm, RoomSpelling};
 
 /// Messages in one page of a history, at most.
 const HISTORY_LIMIT: usize = 200;
@@ -22,14 +22,12 @@ type Read = Result<(Command, EventForm), Refusal>;
 pub fn command(fields: &Fields<'_>, extended: bool) -> Read {
     let action = present(fields.action).ok_or(Refusal::ActionMissing)?;
     let action = string(action).ok_or(Refusal::ActionUnknown)?;
-    let form = if extended { EventForm::ActionTextExtended } else { EventForm::ActionText };
+    let form = EventForm::Action { spelling: RoomSpelling::Text, extended };
     let plain = |command: Result<Command, Refusal>| command.map(|command| (command, form));
     match action.as_ref() {
         "LOGIN NICK" => plain(login(fields)),
         "JOIN ROOM" => join(fields, extended),
-        "LEFT ROOM" => {
-            plain(room(fields.room_id, extended).map(|(room, _)| Command::Leave { room: RoomRef::Named(room) }))
-        }
+        "LEFT ROOM" => plain(room(fields.room_id).map(|(room, _)| Command::Leave { room: RoomRef::Named(room) })),
         "SEND MESSAGE" => plain(send(fields, extended)),
         // Without `ext` it is an action like any other that is not there.
         "HELLO" if present(fields.ext).is_some() => plain(hello(fields)),
@@ -47,13 +45,14 @@ pub fn is_resume(fields: &Fields<'_>) -> bool {
 pub fn resume(fields: &Fields<'_>) -> Result<(Command, Vec<EventForm>), Refusal> {
     let token = optional(fields.token, "token")?.ok_or(Refusal::ParameterMissing("token"))?;
     let known = known_rooms(fields.rooms)?;
-    let forms = known.iter().map(|(_, form, _)| *form).collect();
+    let form = |spelling| EventForm::Action { spelling, extended: true };
+    let forms = known.iter().map(|(_, spelling, _)| form(*spelling)).collect();
     let rooms = known.into_iter().map(|(room, _, position)| (room, position)).collect();
     Ok((Command::Resume { token, rooms }, forms))
 }
 
 fn extended_command(action: &str, fields: &Fields<'_>) -> Result<Command, Refusal> {
-    let named = || room(fields.room_id, true).map(|(room, _)| room);
+    let named = || room(fields.room_id).map(|(room, _)| room);
     match action {
         "GET HISTORY" => history(named()?, fields),
         "LIST ROOMS" => {
@@ -95,10 +94,10 @@ fn login(fields: &Fields<'_>) -> Result<Command, Refusal> {
 }
 
 fn join(fields: &Fields<'_>, extended: bool) -> Read {
-    let (room, form) = room(fields.room_id, extended)?;
+    let (room, spelling) = room(fields.room_id)?;
     let password = optional(fields.password, "password")?;
     let since = if extended { position(fields.since, "since")? } else { None };
-    Ok((Command::Join { room, password, since }, form))
+    Ok((Command::Join { room, password, since }, EventForm::Action { spelling, extended }))
 }
 
 /// A room id that begins with `@` is somebody to write to.
@@ -109,7 +108,7 @@ fn send(fields: &Fields<'_>, extended: bool) -> Result<Command, Refusal> {
         let to = Addressee::parse(name).map_err(|_| Refusal::ParameterInvalid("room_id"))?;
         return Ok(Command::SendPrivate { to, target: format!("@{name}"), text: text(fields.text)?, key: key()? });
     }
-    let room = RoomRef::Named(room(fields.room_id, extended)?.0);
+    let room = RoomRef::Named(room(fields.room_id)?.0);
     Ok(Command::Send { room, text: text(fields.text)?, key: key()? })
 }
 

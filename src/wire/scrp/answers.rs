@@ -6,8 +6,8 @@ use super::errors::{self, SUCCESS};
 use super::fields::access_number;
 use super::{PROTOCOL_VERSION, seconds, seconds_of_us};
 use crate::chat::{
-    Member, Nickname, PendingRequest, Position, Refusal, Reply, RequestKind, Role, RoomSummary, ServerInfo, Source,
-    Told, UserView,
+    Member, Nickname, PendingRequest, Position, Refusal, Reply, RequestKind, RoomSummary, ServerInfo, Source, Told,
+    UserView,
 };
 use crate::wire::json::json;
 
@@ -318,13 +318,7 @@ fn room(summary: &RoomSummary) -> RoomBody<'_> {
 }
 
 fn member(member: &Member) -> MemberBody<'_> {
-    let role = match member.role {
-        Some(Role::Owner) => "owner",
-        Some(Role::Admin) => "admin",
-        Some(Role::Member) => "member",
-        None => "guest",
-    };
-    MemberBody { user_id: &member.identifier, role }
+    MemberBody { user_id: &member.identifier, role: member.role_label() }
 }
 
 fn server(info: &ServerInfo) -> ServerBody<'_> {

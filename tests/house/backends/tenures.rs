@@ -10,7 +10,7 @@ use super::cluster::{expire, only_lease, outlast_a_lease};
 use super::*;
 use crate::support::{PEER, RESUME};
 
-const FORMAT: WireFormat = WireFormat { form: EventForm::ActionText, framing: FramingKind::Lines };
+const FORMAT: WireFormat = WireFormat { form: EventForm::Simple { extended: false }, framing: FramingKind::Lines };
 const CONDUCT: Conduct = Conduct { join_creates: true, ..Conduct::PLAIN };
 
 /// The sessions of a node.
