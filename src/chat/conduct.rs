@@ -27,6 +27,8 @@ pub struct Conduct {
     pub sees_own_messages: bool,
     /// The session sees its own leaving as an event, in its place among the room's events.
     pub sees_own_leaving: bool,
+    /// That a join succeeded is told by its event alone: one that repeats another, whose event went by, is shown that once more.
+    pub joins_tell_by_event: bool,
     /// The session can be given a token by which another one goes on in its place.
     pub resumes: bool,
     /// The next request is looked at only when the event that the last one caused was shown to the session, so that a client
@@ -59,6 +61,7 @@ impl Conduct {
         friends_only: false,
         sees_own_messages: true,
         sees_own_leaving: false,
+        joins_tell_by_event: false,
         resumes: false,
         in_step: false,
     };

@@ -3,7 +3,9 @@
 use super::errands::Asking;
 use super::{Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{BackendError, Claimant, Claimed, Denial, Entered, Entry, Ticket};
-use crate::chat::{Nickname, Position, Refusal, Reply, RequestId, RoomId, RoomRef, SessionId};
+use crate::chat::{
+    Envelope, Event, EventKind, Nickname, Position, Refusal, Reply, RequestId, RoomId, RoomRef, SessionId,
+};
 use crate::hub::{Arrival, Departure, PutOut, WireFormat};
 
 /// How often a join is tried whose room changes its password meanwhile.
@@ -48,7 +50,12 @@ impl Chat {
             Some(since) => Some(self.replay(&room, who.member(format), since, &entered).await),
             None => None,
         };
-        let Entered { position, members, .. } = entered;
+        let Entered { position, members, repeated } = entered;
+        if repeated && who.conduct.joins_tell_by_event {
+            // After the answer, like every event of its own.
+            let event = Event::new(who.actor(), EventKind::Joined);
+            who.member(format).tell(&room, &Envelope { position, time_us: self.clock.unix_us(), event });
+        }
         let recovered = replay.as_ref().map(|replay| replay.recovered);
         let afterwards = match replay {
             Some(replay) => Some(Settling::Replay(replay)),
@@ -122,11 +129,11 @@ impl Chat {
             return Err(Refusal::Unavailable);
         }
         self.roster.note_room(who, room);
-        let entered = self.enter_with(who, room, password, former.map_or(Way::Session, Way::Heir)).await;
-        match &entered {
+        let mut entered = self.enter_with(who, room, password, former.map_or(Way::Session, Way::Heir)).await;
+        match &mut entered {
             Ok(Ok(entered)) => {
                 self.roster.hold_room(who, room);
-                self.hub.entered(room, who.id, entered.position, entered.repeated);
+                entered.repeated = !self.hub.entered(room, who.id, entered.position, entered.repeated);
             }
             Ok(Err(refused)) => {
                 self.hub.remove(room, who.id);

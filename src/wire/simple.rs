@@ -24,7 +24,7 @@ pub struct Simple {
 }
 
 const RULES: Rules = Rules {
-    conduct: Conduct { in_lobby: true, ..Conduct::PLAIN },
+    conduct: Conduct { in_lobby: true, joins_tell_by_event: true, ..Conduct::PLAIN },
     message_bytes_max: None,
     long_message_closes: false,
     line_end: b"\n",

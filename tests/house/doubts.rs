@@ -322,10 +322,33 @@ async fn what_was_said_before_a_leave_is_told_though_the_node_is_deaf() {
     bench.send(&mut bob, "red", "before").await.unwrap();
     bench.leave(&mut alice, "red").await.unwrap();
     bench.send(&mut bob, "red", "after").await.unwrap();
+    let told = all_told(&mailbox).await;
+    assert!(told.contains("before") && !told.contains("after"), "{told}");
+}
+
+/// Some dialects answer a join by nothing but its event. The event of one whose answer was lost went by before it was asked again.
+#[tokio::test]
+async fn who_is_answered_by_events_alone_is_shown_a_join_that_is_repeated() {
+    let bench = bench();
+    let conduct = Conduct { joins_tell_by_event: true, ..CONDUCT };
+    let mailbox = Arc::new(Mailbox::new(10_000, bench.metrics.clone()));
+    let mut alice = Participant::new(SessionId::from_u128(1), mailbox.clone(), conduct, PEER);
+    bench.login(&mut alice, "alice").await.unwrap();
+    bench.lose_answers(true);
+    assert_eq!(bench.join(&mut alice, "red").await, Err(Refusal::Unavailable));
+    bench.lose_answers(false);
+    bench.join(&mut alice, "red").await.unwrap();
+    assert_eq!(bench.events("red").await, [EventKind::Joined], "she was in already");
+    let told = all_told(&mailbox).await;
+    assert_eq!(told.matches("join").count(), 1, "{told}");
+}
+
+/// Everything that a session was told, whose end this is.
+async fn all_told(mailbox: &Mailbox) -> String {
     mailbox.finish([]);
     let mut told = String::new();
     while let Outgoing::Batch(batch) = mailbox.outgoing().await {
         batch.iter().for_each(|bytes| told += &String::from_utf8_lossy(bytes));
     }
-    assert!(told.contains("before") && !told.contains("after"), "{told}");
+    told
 }

@@ -85,21 +85,23 @@ impl Hub {
     }
 
     /// The broker accepted the member at this position. `repeated`: it had accepted it before, so that no new join will
-    /// be heard.
-    pub fn entered(&self, id: &RoomId, session: SessionId, position: Position, repeated: bool) {
-        let Some(room) = self.room(id) else { return };
+    /// be heard. The former one may still have been on its way; `true` when its own join is to be heard, or was.
+    pub fn entered(&self, id: &RoomId, session: SessionId, position: Position, repeated: bool) -> bool {
+        let Some(room) = self.room(id) else { return !repeated };
         let mut state = room.state.lock();
-        if repeated {
-            // No join of its own is there: what is at the position already happened before it came.
-            state.stream.begin_after(position);
-        } else {
+        if !repeated {
             state.stream.begin_at(position);
+            return true;
         }
-        if repeated
-            && let Some(entry) = state.members.get_mut(&session)
-            && matches!(entry.phase, Phase::Joining)
-        {
-            entry.phase = Phase::Active;
+        // No join of its own is there: what is at the position already happened before it came.
+        state.stream.begin_after(position);
+        match state.members.get_mut(&session).map(|entry| &mut entry.phase) {
+            Some(phase @ Phase::Joining) => {
+                *phase = Phase::Ahead(position);
+                false
+            }
+            Some(Phase::Active) => true,
+            _ => false,
         }
     }
 

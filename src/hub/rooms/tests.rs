@@ -363,6 +363,24 @@ async fn a_join_that_another_read_from_the_stream_still_lets_in() {
 }
 
 #[tokio::test]
+async fn a_repeated_join_whose_event_was_still_on_its_way_is_shown_it_or_not_as_its_session_is_told() {
+    let bench = bench();
+    bench.member(1, 1);
+    let two = bench.enter(2);
+    let entered = |session, offset| bench.hub.entered(&bench.room, SessionId::from_u128(session), at(offset), true);
+    assert!(!entered(2, 3), "its own join, at 2, will not be shown");
+    bench.deliver(&event(2, 2, EventKind::Joined));
+    bench.deliver(&said(1, 3));
+    bench.deliver(&said(1, 4));
+    assert_eq!(bodies(&two).await, ["m4"], "what came before it was in");
+    let three = bench.enter(3);
+    bench.deliver(&event(3, 5, EventKind::Joined));
+    assert!(entered(3, 5), "its own join was heard before the answer came");
+    bench.deliver(&said(1, 6));
+    assert_eq!(bodies(&three).await[1..], ["m6"]);
+}
+
+#[tokio::test]
 async fn who_was_told_more_than_the_others_have_heard_is_not_told_again() {
     let bench = bench();
     let one = bench.enter(1);
