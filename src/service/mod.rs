@@ -237,8 +237,10 @@ impl Chat {
     /// Carries one command out.
     pub async fn carry_out(&self, who: &mut Participant, command: Command, format: WireFormat) -> Outcome {
         let outcome = self.undertake(who, command, format).await;
-        // Before the answer: what it tells can be gone on with.
-        self.keep_memo(who).await;
+        // Before the answer: what it tells can be gone on with. Every message comes by here, so nothing is begun in vain.
+        if !who.memo_is_current() {
+            self.keep_memo(who).await;
+        }
         outcome
     }
 

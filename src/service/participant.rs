@@ -87,7 +87,12 @@ impl Participant {
 
     /// As whom others see what it does: under a name only while the name is its own.
     pub(super) fn actor(&self) -> Actor {
-        Actor { session: self.id, nickname: self.name.clone().filter(|_| self.holds_name) }
+        Actor { session: self.id, nickname: self.own_name().cloned() }
+    }
+
+    /// Its name, while that is its own.
+    pub(super) fn own_name(&self) -> Option<&Nickname> {
+        self.name.as_ref().filter(|_| self.holds_name)
     }
 
     /// The session as a member of rooms on this node.

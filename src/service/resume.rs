@@ -242,11 +242,11 @@ impl Chat {
     /// Has the backend know what a session with a token is now. `false` while it does not; after the next request it is tried
     /// again. Until then the session can be gone on with as what it was before.
     pub(super) async fn keep_memo(&self, who: &mut Participant) -> bool {
-        let (nickname, login) = (who.actor().nickname, who.login.as_deref().cloned());
-        let Some(resumable) = &mut who.resumable else { return true };
-        if resumable.is_kept && resumable.memo.nickname == nickname && resumable.memo.login == login {
+        if who.memo_is_current() {
             return true;
         }
+        let (nickname, login) = (who.actor().nickname, who.login.as_deref().cloned());
+        let Some(resumable) = &mut who.resumable else { return true };
         (resumable.memo.nickname, resumable.memo.login) = (nickname, login);
         let memo = resumable.memo.clone();
         self.roster.note_memo(who, memo.clone());
@@ -315,6 +315,13 @@ impl Chat {
 }
 
 impl Participant {
+    /// Whether the backend knows the session as what it is, or need not. Asked after every request: it costs a look.
+    pub(super) fn memo_is_current(&self) -> bool {
+        self.resumable.as_deref().is_none_or(|Resumable { memo, is_kept }| {
+            *is_kept && memo.nickname.as_ref() == self.own_name() && memo.login.as_ref() == self.login.as_deref()
+        })
+    }
+
     /// Whether another session may go on in its place when its connection ends for this reason.
     pub fn may_go_on_after(&self, reason: CloseReason) -> bool {
         self.resumable.is_some() && reason.is_involuntary()
