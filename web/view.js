@@ -6,6 +6,8 @@ const TEXT_WARN_BYTES = 3584;
 const RENDER_DELAY_MS = 16;
 const GROUP_GAP_MS = 5 * 60_000;
 const BOTTOM_SLACK_PX = 24;
+/** Earlier messages are fetched when the oldest one is so close to being seen. */
+const EARLIER_AHEAD_PX = 200;
 
 const $ = (id) => document.getElementById(id);
 const encoder = new TextEncoder();
@@ -43,6 +45,9 @@ export class View {
   #flush = 0;
   #pinned = true;
   #height = 0;
+  /** Sees the oldest message that is shown come into sight. */
+  #top;
+  #oldest = null;
 
   /** @param on handlers: login, cancelLogin, leaveForProvider, rename, logOut, retry, join, select, leave, rejoin, draft, send, resend, edit, discard, earlier, members, roomNames */
   constructor(on) {
@@ -88,6 +93,10 @@ export class View {
       this.#pinned = list.scrollHeight - list.scrollTop - list.clientHeight < BOTTOM_SLACK_PX;
       if (this.#pinned) $('jump').hidden = true;
     });
+    // Only who scrolls up asks for more; a room that shows all it has is left as it is.
+    this.#top = new IntersectionObserver((entries) => {
+      if (entries.at(-1).isIntersecting && !this.#pinned && !$('earlier').hidden) on.earlier();
+    }, { root: list, rootMargin: `${EARLIER_AHEAD_PX}px 0px 0px` });
     // A growing composer or a phone's keyboard takes height from the list: the newest line stays in sight.
     new ResizeObserver(() => {
       this.#height = list.clientHeight;
@@ -322,6 +331,7 @@ export class View {
     }
     // The line that named the group's author may just have gone past the limit.
     this.#shown[0]?.item.classList.remove('follows');
+    this.#watchOldest();
     $('earlier').hidden = !this.#room?.earlier || this.#room.direct;
     $('empty').hidden = messages.length > 0;
     $('empty').textContent = this.#room
@@ -330,6 +340,14 @@ export class View {
     if (!added) return;
     if (this.#pinned) this.toBottom();
     else $('jump').hidden = false;
+  }
+
+  #watchOldest() {
+    const oldest = this.#shown[0]?.item ?? null;
+    if (oldest === this.#oldest) return;
+    this.#oldest = oldest;
+    this.#top.disconnect();
+    if (oldest) this.#top.observe(oldest);
   }
 
   #messageItem(message, previous) {

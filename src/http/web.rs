@@ -23,8 +23,12 @@ const ASSETS: &[Asset] = assets! {
     "/app.js" "text/javascript; charset=utf-8" "app.js";
     "/connection.js" "text/javascript; charset=utf-8" "connection.js";
     "/login.js" "text/javascript; charset=utf-8" "login.js";
+    "/page.js" "text/javascript; charset=utf-8" "page.js";
+    "/places.js" "text/javascript; charset=utf-8" "places.js";
     "/rooms.js" "text/javascript; charset=utf-8" "rooms.js";
+    "/signing.js" "text/javascript; charset=utf-8" "signing.js";
     "/stream.js" "text/javascript; charset=utf-8" "stream.js";
+    "/talk.js" "text/javascript; charset=utf-8" "talk.js";
     "/view.js" "text/javascript; charset=utf-8" "view.js";
     "/favicon.svg" "image/svg+xml" "favicon.svg";
 };

@@ -96,6 +96,14 @@ async fn a_page_shows_earlier_messages_members_and_who_is_writing() {
     alice.shows_no("#earlier:not([hidden])").await;
     assert_eq!(alice.count("#messages .message").await, 60, "each of them once");
 
+    // Who scrolls up needs no button.
+    bob.click("#earlier").await;
+    bob.shows_message("carol", "old 10").await;
+    bob.evaluate("document.querySelector('#messages').scrollTop = 0").await;
+    bob.shows_message("carol", "old 0").await;
+    bob.shows_no("#earlier:not([hidden])").await;
+    assert_eq!(bob.count("#messages .message").await, 60, "each of them once");
+
     alice.click("#members").await;
     eventually("the page lists the members", async || match alice.text("#members-list").await? {
         text if ["alice", "bob", "carol"].iter().all(|name| text.contains(name)) => Ok(()),
