@@ -86,8 +86,13 @@ impl Plan {
         person / self.members_per_room
     }
 
-    pub fn name_of(&self, person: u32) -> String {
-        format!("n{}{person}", self.run)
+    /// Who comes again is somebody new, because a name that was just given up may not be free yet. An account is the same person's.
+    pub fn name_of(&self, person: u32, coming: u32) -> String {
+        let is_account = self.route_of(person).dialect == Dialect::Scrp;
+        match coming {
+            2.. if !is_account => format!("n{}{person}x{coming}", self.run),
+            _ => format!("n{}{person}", self.run),
+        }
     }
 
     pub fn room_name(&self, room: u32) -> String {

@@ -43,6 +43,8 @@ pub struct Conn {
     /// Which frame of its room it is likely to hear next.
     pub hint: u64,
     pub opening_since_ns: u64,
+    /// How often it was opened.
+    pub comings: u32,
     pub farewell: Option<String>,
 }
 
@@ -58,6 +60,7 @@ impl Conn {
             ear: Ear::default(),
             hint: 0,
             opening_since_ns: 0,
+            comings: 0,
             farewell: None,
         }
     }

@@ -56,6 +56,7 @@ impl Engine {
         let conn = &mut self.conns[at as usize];
         conn.stream = Some(stream);
         conn.stage = Stage::Connecting;
+        conn.comings += 1;
         conn.opening_since_ns = clock::now();
         self.opening += 1;
         Ok(())
@@ -146,7 +147,7 @@ impl Engine {
     fn with_person<T>(&self, at: u32, use_it: impl FnOnce(Person<'_>) -> T) -> T {
         let number = self.plan.first + at;
         let room = &self.rooms[(self.plan.room_of(number) - self.first_room) as usize].name;
-        let name = self.plan.name_of(number);
+        let name = self.plan.name_of(number, self.conns[at as usize].comings);
         use_it(Person { name: &name, room, is_first: self.is_first(at), goes: self.plan.goes })
     }
 
