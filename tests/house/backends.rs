@@ -151,6 +151,7 @@ mod owner;
 mod pace;
 mod post;
 mod resumption;
+mod rights;
 mod roles;
 mod rooms;
 mod search;

@@ -4,9 +4,11 @@
 -- offsets of what was lost. So a stream goes on under another epoch on each server. Field `past` has its former epochs, the last
 -- ones, each followed by the offset up to which the events are the same: who knows them by that one has missed nothing.
 --
--- epoch_of(meta, run) -> the epoch, or false when there is no stream
+-- epoch_of(meta, run) -> the epoch, or false when there is no stream. A script that goes on with a stream asks for it before it
+--                  writes anything: a server that does not say who it is ends the script there, and nothing is half done
 -- begin(meta, run, former) -> a new epoch, after this one, if any
 -- same_up_to(meta, former) -> the offset up to which the events are those of this former epoch, or false
+-- begun(meta, log, run) -> the epoch of a stream that begins now
 --   meta           key of the room's hash. Its field `on:<run>` is there for the sake of speed: one read tells the epoch and that it
 --                  is still the right one
 --   run            of the server; '' in a cluster, where the node's id stands for it
@@ -53,5 +55,11 @@ local function same_up_to(meta, former)
     end
   end
   return false
+end
+
+local function begun(meta, log, run)
+  local epoch = begin(meta, run)
+  redis.call('DEL', log)
+  return epoch
 end
 
