@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::member::{Entry, Heard, LocalMember, Phase};
+use super::member::{Entry, Going, Heard, LocalMember, Phase};
 use super::{Hub, RoomState, past, reached};
 use crate::chat::{EventKind, Position, RoomId, SessionId};
 use crate::hub::PutOut;
@@ -46,7 +46,7 @@ impl Hub {
             self.metrics.rooms.inc();
             Arc::default()
         });
-        room.state.lock().members.insert(member.session, Entry { member, phase });
+        room.state.lock().members.insert(member.session, Entry { member, phase, going: None });
         let ready = (!room.ready.load(Ordering::Acquire)).then(|| self.interest.begin(id));
         Arrival { ready }
     }
@@ -124,7 +124,7 @@ impl Hub {
         }
         let Some(entry) = state.members.get_mut(&session) else { return Departure::Done };
         let (done, pending) = oneshot::channel();
-        entry.phase = Phase::Leaving { last, done: Some(done) };
+        entry.going = Some(Box::new(Going { last, done }));
         Departure::Pending(pending)
     }
 }
@@ -144,25 +144,24 @@ impl RoomState {
     /// The room is gone. Who is still joining joins its next life.
     pub(super) fn put_all_out(&mut self, id: &RoomId, at: Position) {
         self.members.retain(|_, entry| match entry.phase {
+            _ if entry.going.is_some() => false,
             Phase::Joining => true,
             Phase::Active | Phase::Ahead(_) | Phase::Waiting(_) => {
                 entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: false });
                 false
             }
-            Phase::Leaving { .. } => false,
         });
     }
 
     pub(super) fn drop_departed(&mut self, delivered: Position) {
-        self.members.retain(|_, entry| match &mut entry.phase {
-            Phase::Leaving { last, done } if reached(delivered, *last) => {
-                if let Some(done) = done.take() {
-                    // Nobody may be waiting any more; that is fine.
-                    let _ = done.send(());
-                }
-                false
+        self.members.retain(|_, entry| {
+            let gone = entry.going.take_if(|going| reached(delivered, going.last));
+            if let Some(going) = gone {
+                // Nobody may be waiting any more; that is fine.
+                let _ = going.done.send(());
+                return false;
             }
-            _ => true,
+            true
         });
     }
 }
