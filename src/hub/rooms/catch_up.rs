@@ -40,7 +40,10 @@ impl Hub {
         state.catching_up = false;
         let heard = state.heard.take();
         let behind = match (heard, state.stream.delivered()) {
-            (Some(heard), Some(delivered)) if !reached(delivered, heard) => state.begin_catch_up(),
+            // Of another epoch: it may have begun after the stream was read.
+            (Some(heard), Some(delivered)) if heard.epoch != delivered.epoch || !reached(delivered, heard) => {
+                state.begin_catch_up()
+            }
             _ => None,
         };
         self.reap_if_empty(id, state);
@@ -105,7 +108,13 @@ impl RoomState {
                 heard.overrun = true;
                 true
             }
-            Phase::Leaving { .. } => false,
+            Phase::Leaving { last, .. } => {
+                let is_to_come = last.epoch == skipped_to.epoch && last.offset > skipped_to.offset;
+                if is_to_come {
+                    entry.member.tell_gap(id, skipped_to, false);
+                }
+                is_to_come
+            }
         });
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::member::{LocalMember, Phase};
-use super::{Hub, RoomState, past};
+use super::{Hub, RoomState, past, precedes};
 use crate::chat::{Actor, Envelope, EventKind, Notice, Position, RoomId, TokenBucket};
 use crate::hub::Step;
 use crate::wire::{Fanout, WireFormat};
@@ -63,9 +63,9 @@ impl Hub {
                 Phase::Active | Phase::Waiting(_) => {}
                 Phase::Ahead(told) if past(*told, envelope.position) => entry.phase = Phase::Active,
                 Phase::Ahead(_) => continue,
-                Phase::Leaving { last, .. } => {
+                Phase::Leaving { last, known, .. } => {
                     someone_goes = true;
-                    if past(*last, envelope.position) {
+                    if !precedes(envelope.position, *last, *known) && past(*last, envelope.position) {
                         continue;
                     }
                 }

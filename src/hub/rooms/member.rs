@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::chat::{Actor, Envelope, EventKind, Nickname, Notice, Position, RoomId, SessionId};
+use crate::chat::{Actor, Envelope, Epoch, EventKind, Nickname, Notice, Position, RoomId, SessionId};
 use crate::hub::Mailbox;
 use crate::wire::{Fanout, WireFormat};
 
@@ -87,6 +87,8 @@ pub(super) enum Phase {
     /// Gets everything up to and including this position.
     Leaving {
         last: Position,
+        /// The epoch by which the room was known here when it left.
+        known: Epoch,
         done: Option<oneshot::Sender<()>>,
     },
 }
