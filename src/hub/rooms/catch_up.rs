@@ -75,46 +75,35 @@ impl RoomState {
         let Some(delivered) = self.stream.delivered().filter(|delivered| delivered.epoch != epoch) else { return };
         self.stream.skip_to(Position { epoch, ..delivered });
         for entry in self.members.values_mut() {
-            match &mut entry.phase {
-                Phase::Ahead(position) | Phase::Leaving { last: position, .. } if position.epoch == delivered.epoch => {
-                    position.epoch = epoch;
-                }
-                _ => {}
+            let ahead = match &mut entry.phase {
+                Phase::Ahead(told) => Some(told),
+                _ => None,
+            };
+            let last = entry.going.as_deref_mut().map(|going| &mut going.last);
+            for position in ahead.into_iter().chain(last).filter(|position| position.epoch == delivered.epoch) {
+                position.epoch = epoch;
             }
         }
     }
 
     /// After a hole nobody can wait for an event that may lie in it. Who may have missed something is told so.
     fn settle_after_skip(&mut self, id: &RoomId, skipped_to: Position) {
-        self.members.retain(|_, entry| match &mut entry.phase {
+        let is_to_come = |last: Position| last.epoch == skipped_to.epoch && last.offset > skipped_to.offset;
+        self.members.retain(|_, entry| entry.going.as_ref().is_none_or(|going| is_to_come(going.last)));
+        self.members.values_mut().for_each(|entry| match &mut entry.phase {
             Phase::Joining => {
                 entry.phase = Phase::Active;
                 // After the answer to the join.
                 entry.member.tell_gap(id, skipped_to, true);
-                true
             }
-            Phase::Active => {
-                entry.member.tell_gap(id, skipped_to, false);
-                true
-            }
+            Phase::Active => entry.member.tell_gap(id, skipped_to, false),
             Phase::Ahead(told) => {
                 if told.epoch != skipped_to.epoch || told.offset < skipped_to.offset {
                     entry.phase = Phase::Active;
                     entry.member.tell_gap(id, skipped_to, false);
                 }
-                true
             }
-            Phase::Waiting(heard) => {
-                heard.overrun = true;
-                true
-            }
-            Phase::Leaving { last, .. } => {
-                let is_to_come = last.epoch == skipped_to.epoch && last.offset > skipped_to.offset;
-                if is_to_come {
-                    entry.member.tell_gap(id, skipped_to, false);
-                }
-                is_to_come
-            }
+            Phase::Waiting(heard) => heard.overrun = true,
         });
     }
 }

@@ -55,6 +55,12 @@ impl Hub {
         let mut someone_goes = false;
         for (session, entry) in &mut state.members {
             let own = *session == actor;
+            if let Some(going) = &entry.going {
+                someone_goes = true;
+                if !precedes(envelope.position, going.last, going.known) && past(going.last, envelope.position) {
+                    continue;
+                }
+            }
             match &mut entry.phase {
                 Phase::Joining if own && matches!(kind, EventKind::Joined | EventKind::Came) => {
                     entry.phase = Phase::Active;
@@ -63,12 +69,6 @@ impl Hub {
                 Phase::Active | Phase::Waiting(_) => {}
                 Phase::Ahead(told) if past(*told, envelope.position) => entry.phase = Phase::Active,
                 Phase::Ahead(_) => continue,
-                Phase::Leaving { last, known, .. } => {
-                    someone_goes = true;
-                    if !precedes(envelope.position, *last, *known) && past(*last, envelope.position) {
-                        continue;
-                    }
-                }
             }
             let bytes = entry.member.is_shown(envelope).then(|| fanout.bytes(entry.member.format)).flatten();
             match (bytes, &mut entry.phase) {
@@ -111,7 +111,10 @@ impl Hub {
         let mut encoded: Vec<(WireFormat, Option<Bytes>)> = Vec::new();
         for entry in state.members.values() {
             let LocalMember { session, mailbox, format, .. } = &entry.member;
-            if *session == who.session || !matches!(entry.phase, Phase::Active | Phase::Ahead(_)) {
+            if *session == who.session
+                || entry.going.is_some()
+                || !matches!(entry.phase, Phase::Active | Phase::Ahead(_))
+            {
                 continue;
             }
             let index = encoded.iter().position(|(known, _)| known == format).unwrap_or_else(|| {

@@ -74,6 +74,16 @@ impl LocalMember {
 pub(super) struct Entry {
     pub member: LocalMember,
     pub phase: Phase,
+    /// It is leaving. Boxed, because most are not.
+    pub going: Option<Box<Going>>,
+}
+
+/// A member that gets everything up to and including its own leaving.
+pub(super) struct Going {
+    pub last: Position,
+    /// The epoch by which the room was known here when it left.
+    pub known: Epoch,
+    pub done: oneshot::Sender<()>,
 }
 
 pub(super) enum Phase {
@@ -84,13 +94,6 @@ pub(super) enum Phase {
     /// Entering: nothing is delivered before its own join.
     Joining,
     Active,
-    /// Gets everything up to and including this position.
-    Leaving {
-        last: Position,
-        /// The epoch by which the room was known here when it left.
-        known: Epoch,
-        done: Option<oneshot::Sender<()>>,
-    },
 }
 
 /// What was heard in a room for a member that is still told of what came before.

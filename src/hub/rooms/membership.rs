@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::member::{Entry, Heard, LocalMember, Phase};
+use super::member::{Entry, Going, Heard, LocalMember, Phase};
 use super::{Hub, RoomState, past, precedes, reached};
 use crate::chat::{EventKind, Position, RoomId, SessionId};
 use crate::hub::PutOut;
@@ -46,7 +46,7 @@ impl Hub {
             self.metrics.rooms.inc();
             Arc::default()
         });
-        room.state.lock().members.insert(member.session, Entry { member, phase });
+        room.state.lock().members.insert(member.session, Entry { member, phase, going: None });
         let ready = (!room.ready.load(Ordering::Acquire)).then(|| self.interest.begin(id));
         Arrival { ready }
     }
@@ -125,7 +125,7 @@ impl Hub {
         let Some(entry) = state.members.get_mut(&session) else { return Departure::Done };
         let (done, pending) = oneshot::channel();
         let known = delivered.map_or(last.epoch, |delivered| delivered.epoch);
-        entry.phase = Phase::Leaving { last, known, done: Some(done) };
+        entry.going = Some(Box::new(Going { last, known, done }));
         Departure::Pending(pending)
     }
 }
@@ -145,27 +145,26 @@ impl RoomState {
     /// The room is gone. Who is still joining joins its next life.
     pub(super) fn put_all_out(&mut self, id: &RoomId, at: Position) {
         self.members.retain(|_, entry| match entry.phase {
+            _ if entry.going.is_some() => false,
             Phase::Joining => true,
             Phase::Active | Phase::Ahead(_) | Phase::Waiting(_) => {
                 entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: false });
                 false
             }
-            Phase::Leaving { .. } => false,
         });
     }
 
     pub(super) fn drop_departed(&mut self, delivered: Position) {
-        self.members.retain(|_, entry| match &mut entry.phase {
-            Phase::Leaving { last, known, done }
-                if !precedes(delivered, *last, *known) && reached(delivered, *last) =>
-            {
-                if let Some(done) = done.take() {
-                    // Nobody may be waiting any more; that is fine.
-                    let _ = done.send(());
-                }
-                false
+        self.members.retain(|_, entry| {
+            let is_out =
+                |going: &Going| !precedes(delivered, going.last, going.known) && reached(delivered, going.last);
+            let gone = entry.going.take_if(|going| is_out(going));
+            if let Some(going) = gone {
+                // Nobody may be waiting any more; that is fine.
+                let _ = going.done.send(());
+                return false;
             }
-            _ => true,
+            true
         });
     }
 }
