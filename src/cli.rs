@@ -110,7 +110,12 @@ fn serve(config: Config) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let embedded = config.storage.redis.is_empty();
-        let node = Node::start(config).await?;
+        let node = tokio::select! {
+            node = Node::start(config) => node?,
+            // Whatever it was waiting for.
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        };
         for (listener, address) in &node.addresses {
             tracing::info!(listener, address = %address, "listening");
         }

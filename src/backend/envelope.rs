@@ -108,6 +108,18 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
     serde_json::to_vec(&wire).unwrap_or_default()
 }
 
+/// What backends are told, and nobody else: this session goes on in the place of another, whose places in rooms it has from now on.
+pub fn encode_heir(heir: &Actor, former: SessionId) -> Vec<u8> {
+    let wire = Wire {
+        k: "i".into(),
+        s: session_text(heir.session).into(),
+        n: heir.nickname.as_ref().map(|name| name.as_str().into()),
+        ws: Some(session_text(former).into()),
+        ..Wire::default()
+    };
+    serde_json::to_vec(&wire).unwrap_or_default()
+}
+
 fn session_text(session: SessionId) -> String {
     format!("{:032x}", session.as_u128())
 }

@@ -47,6 +47,7 @@ pub use broker::{Broker, KEY_LIFE, Key, Publication, Published, Publisher};
 pub use census::{Census, ClusterCount, NodeCount};
 use directory::REVOCATIONS_MAX;
 pub use directory::{Directory, Registered};
+use envelope::encode_heir;
 pub use envelope::{decode_event, decode_live, encode_event};
 pub use friends::{Asked, FRIENDS_MAX, Friends, REQUESTS_MAX, Settled};
 pub use inbound::{Heard, Inbound, InboundSender, inbound};

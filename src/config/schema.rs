@@ -212,6 +212,8 @@ config! {
         pool_size: usize = 16;
         /// Milliseconds after which a connection attempt is given up.
         connect_timeout_ms: u64 = 2_000;
+        /// Milliseconds for which a start waits for servers that do not answer, about: a master may be being replaced. Then it fails.
+        start_timeout_ms: u64 = 30_000;
         /// Milliseconds after which a command is given up and the client told that the service is unavailable.
         command_timeout_ms: u64 = 2_000;
         /// Bytes heard from the broker that may wait for dispatch; beyond it events are dropped and backfilled.

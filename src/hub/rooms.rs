@@ -132,6 +132,12 @@ fn reached(delivered: Position, wanted: Position) -> bool {
     delivered.epoch != wanted.epoch || delivered.offset >= wanted.offset
 }
 
+/// Whether an event lies before the last one of somebody who leaves, because it is of the epoch by which the room was `known` when the
+/// leaving was already of the next.
+fn precedes(event: Position, last: Position, known: Epoch) -> bool {
+    event.epoch == known && known != last.epoch
+}
+
 fn past(last: Position, position: Position) -> bool {
     last.epoch != position.epoch || position.offset > last.offset
 }

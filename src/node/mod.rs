@@ -3,9 +3,9 @@
 mod housekeeping;
 mod listeners;
 mod login;
+mod storage;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::ambient::{Clock, Entropy};
 use crate::auth::Outcome;
-use crate::backend::embedded::{Embedded, Retention};
-use crate::backend::redis::{Access, Redis, Settings};
-use crate::backend::{Backend, InboundSender, inbound};
+use crate::backend::inbound;
 use crate::chat::{CloseReason, NodeId, Refusal};
 use crate::config::{Config, Shutdown};
 use crate::http::{Health, LoginPages};
@@ -47,7 +45,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node: connects its backend, binds its listeners, begins to serve.
+    /// Starts a node: connects its backend, for which it waits up to `redis.start_timeout_ms`, binds its listeners, begins to serve.
     ///
     /// # Errors
     /// A backend that cannot be reached or opened, an address that cannot be bound; the text names the setting.
@@ -62,11 +60,11 @@ impl Node {
         let (sender, receiver) = inbound(config.redis.bus_queue_bytes as usize, metrics.clone());
         let id = NodeId::from_random(entropy.bits());
         let node_name = format!("{}-{id}", hostname());
-        let backend = backend(&config, id, &node_name, sender, &clock, &entropy, &metrics, &running).await?;
+        let ambience = storage::Ambience { clock: clock.clone(), entropy: entropy.clone(), metrics: metrics.clone() };
+        let backend = storage::open(&config, id, &node_name, sender, ambience, &running).await?;
         let accounts = Arc::new(Accounts::new(backend.directory.clone(), backend.post.clone()));
         let login = login::login_pages(&config.auth, accounts, &clock, &entropy, metrics.clone())?;
         let tracer = tracer(&config, &node_name, &entropy)?;
-        backend.presence.renew().await.context("the first lease cannot be taken")?;
 
         let limits = ChatLimits {
             text_bytes: config.limits.text_bytes,
@@ -185,60 +183,6 @@ fn passwords(config: &Config, entropy: &Entropy, metrics: &Arc<Metrics>) -> anyh
         queue: tuning.queue,
     };
     Passwords::new(settings, entropy.clone(), metrics.clone()).context("passwords")
-}
-
-#[expect(clippy::too_many_arguments, reason = "called once, by the composition of the node")]
-async fn backend(
-    config: &Config,
-    id: NodeId,
-    node_name: &str,
-    inbound: InboundSender,
-    clock: &Clock,
-    entropy: &Entropy,
-    metrics: &Arc<Metrics>,
-    running: &CancellationToken,
-) -> anyhow::Result<Backend> {
-    let storage = &config.storage;
-    if storage.redis.is_empty() {
-        let retention = Retention {
-            count: storage.history_count,
-            age_us: storage.history_age_s as i64 * 1_000_000,
-            rooms: storage.rooms_max,
-            kept_rooms: config.limits.kept_rooms,
-        };
-        let dir = (storage.data_dir != "none").then(|| Path::new(&storage.data_dir));
-        let embedded = Arc::new(Embedded::open(dir, retention, inbound, clock.clone(), entropy.clone())?);
-        metrics.broker_up.set(1);
-        metrics.bus_up.set(1);
-        return Ok(Backend::of(embedded));
-    }
-    let settings = Settings {
-        url: storage.redis.clone(),
-        access: Access {
-            ca_file: config.redis.ca_file.clone(),
-            certificate: config.redis.certificate.clone(),
-            key: config.redis.key.clone(),
-            sentinel_user: config.redis.sentinel_user.clone(),
-            sentinel_password: config.redis.sentinel_password.clone(),
-        },
-        key_prefix: config.redis.key_prefix.clone(),
-        pool_size: config.redis.pool_size,
-        connect_timeout: millis(config.redis.connect_timeout_ms),
-        command_timeout: millis(config.redis.command_timeout_ms),
-        kept_rooms: config.limits.kept_rooms,
-        history_count: storage.history_count,
-        outbox_count: storage.outbox_count,
-        history_age: Duration::from_secs(storage.history_age_s),
-        lease: millis(config.cluster.lease_ms),
-        resume: Duration::from_secs(config.session.resume_s),
-        deaf: millis(config.cluster.deaf_ms),
-        id,
-        node: node_name.to_owned(),
-    };
-    let redis = Redis::connect(settings, inbound, clock.clone(), entropy.clone(), metrics.clone(), running.clone())
-        .await
-        .context("storage.redis")?;
-    Ok(Backend::of(Arc::new(redis)))
 }
 
 fn tracer(config: &Config, node_name: &str, entropy: &Entropy) -> anyhow::Result<Tracer> {

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Chat;
+use super::{Chat, SETTLING_LIMIT};
 use crate::backend::{BackendError, Heard, Inbound, Proclamation, decode_live};
 use crate::chat::{Envelope, Position, RoomId};
 use crate::hub::Delivered;
@@ -16,6 +16,8 @@ use crate::planted::{self, Bug};
 /// Rooms read from the broker at once; after a reconnect all rooms queue here instead of stampeding.
 const CATCH_UPS_AT_ONCE: usize = 8;
 const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// How often somebody who leaves looks whether another reader of the stream is done.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_millis(50);
 
 /// Hands everything heard to the hub, one after the other, until the broker is gone or `stop`.
 pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationToken) {
@@ -169,5 +171,15 @@ impl Chat {
             self.hub.abandon_catch_up(room);
         }
         true
+    }
+
+    /// Has a room's members here told all that its stream holds, also where somebody reads it already; for a bounded time.
+    pub(super) async fn read_up(&self, room: &RoomId) {
+        let reading = async {
+            while !self.look_at_stream(room).await {
+                tokio::time::sleep(LOOK_AGAIN_EVERY).await;
+            }
+        };
+        let _ = tokio::time::timeout(SETTLING_LIMIT, reading).await;
     }
 }

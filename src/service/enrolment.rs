@@ -64,6 +64,8 @@ impl Chat {
 
     /// Ends the account's membership; what came before is told, and the leaving itself is the answer.
     pub(super) async fn resign(&self, who: &mut Participant, room: RoomId) -> Result<Reply, Refusal> {
+        // It is for good, and whoever is logged in as the account elsewhere by now would not know of it.
+        self.may_act(who)?;
         let resigned = self.backend.members.resign(&room, &who.actor(), false).await;
         done("resign", resigned)?;
         let at = self.hub.position(&room).filter(|_| who.rooms.contains(&room));

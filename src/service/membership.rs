@@ -235,6 +235,10 @@ impl Chat {
             Ok(left) => left,
             Err(error) => return Outcome::refused(unavailable("leave", &error)),
         };
+        if left.is_none() {
+            // It was out already: swept, while this node heard nothing. What was said before was promised to it all the same.
+            self.read_up(&room).await;
+        }
         who.rooms.retain(|other| *other != room);
         self.roster.forget_room(who, &room);
         let settling = self.step_out(who, &room, left);

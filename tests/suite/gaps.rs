@@ -18,6 +18,22 @@ fn unhurried(plan: Plan) -> Plan {
     plan.set("limits.messages_per_second", "100000").set("limits.message_burst", "100000")
 }
 
+/// The node was cut off, the others swept its member, and the member leaves before the node has read what it did not hear.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_swept_from_a_room_and_leaves_it_gets_what_was_said_before() {
+    let redis = Redis::start();
+    let node = Plan::on(&redis).start();
+    let mut alice = Client::member(&node, Action, "alice", "red").await;
+    // As another node's scripts do, but for the channel.
+    let top = redis.number(&["HINCRBY", "ct:room:{red}", "top", "1"]);
+    let event = r#"{"k":"m","s":"00000000000000000000000000000001","n":"bob","i":7,"t":"not heard"}"#;
+    redis.query(&["XADD", "ct:room:{red}:log", &format!("{top}-0"), "t", "1", "e", event]);
+    redis.query(&["DEL", "ct:room:{red}:members", "ct:room:{red}:who"]);
+    alice.send(&Action.leave("red")).await;
+    alice.expect_message("bob", "not heard").await;
+    assert_eq!(parsed(&alice.frame().await)["message"], "OK");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_subscription_connections_lose_no_message() {
     let redis = Redis::start();

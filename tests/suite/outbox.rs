@@ -1,24 +1,33 @@
 //! Backends follow the outbox: who is in which room, in the order in which the members were told, nothing missing, nothing twice.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+use tokio::task::block_in_place;
 
 use crate::support::client::{Client, parsed};
 use crate::support::dialect::Dialect::{Action, Pychat, Simple};
 use crate::support::node::Plan;
-use crate::support::redis::{Redis, Reply};
+use crate::support::redis::cluster::Cluster;
+use crate::support::redis::{Kind, Recipe, Redis, Reply};
 use crate::support::until;
 
-/// Reads the outbox as a backend would: from a cursor on, some entries at a time.
+/// Reads an outbox as a backend would: from a cursor on, some entries at a time.
 struct Follower {
+    stream: String,
     cursor: String,
     /// Room, offset, and the event.
     seen: Vec<(String, u64, Value)>,
 }
 
 impl Follower {
+    fn of_stream(stream: &str) -> Self {
+        Self { stream: stream.to_owned(), cursor: "0".to_owned(), seen: Vec::new() }
+    }
+
     fn read(&mut self, redis: &Redis) {
         loop {
-            let page = redis.query(&["XREAD", "COUNT", "7", "STREAMS", "ct:outbox", &self.cursor]);
+            let page = redis.query(&["XREAD", "COUNT", "7", "STREAMS", &self.stream, &self.cursor]);
             let Reply::List(mut streams) = page else { return };
             let Some(Reply::List(mut stream)) = streams.pop() else { return };
             let Some(Reply::List(entries)) = stream.pop() else { return };
@@ -67,7 +76,7 @@ fn stream_of(redis: &Redis, room: &str) -> Vec<(u64, Value)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_follows_the_outbox_sees_what_the_members_see() {
     let mut redis = Redis::start_durable();
-    let mut follower = Follower { cursor: "0".into(), seen: Vec::new() };
+    let mut follower = Follower::of_stream("ct:outbox");
     let plan = Plan::on(&redis).set("cluster.lease_ms", "3000").set("cluster.heartbeat_ms", "500");
     let mut doomed = plan.start();
     let survivor = plan.start();
@@ -120,4 +129,62 @@ async fn who_follows_the_outbox_sees_what_the_members_see() {
     let hall: Vec<(Value, u64)> = follower.of("hall").into_iter().map(|(at, event)| (event["k"].clone(), at)).collect();
     assert_eq!(hall.first(), Some(&("c".into(), 0)), "the room was created: {hall:?}");
     assert_eq!(hall.last().map(|(kind, _)| kind), Some(&"l".into()), "{hall:?}");
+}
+
+/// Follows all outboxes of a cluster: which there are, each primary says of its slots.
+#[derive(Default)]
+struct Followers(BTreeMap<String, Follower>);
+
+impl Followers {
+    fn read(&mut self, cluster: &Cluster) {
+        for node in &cluster.nodes {
+            for stream in node.list(&["KEYS", "ct:outbox:*"]) {
+                self.0.entry(stream.clone()).or_insert_with(|| Follower::of_stream(&stream));
+            }
+        }
+        for (stream, follower) in &mut self.0 {
+            follower.read(&cluster.nodes[cluster.owner(stream)]);
+        }
+    }
+}
+
+/// Rooms that lie on all primaries.
+const ROOMS: [&str; 6] = ["red", "green", "blue", "black", "white", "pink"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_every_outbox_of_a_cluster_sees_every_membership() {
+    let cluster = block_in_place(|| Cluster::of(&Recipe::new(Kind::Redis7), false));
+    let owner = |room: &str| cluster.owner(&format!("{{{room}}}"));
+    let mut followers = Followers::default();
+    let plan = Plan::at(&cluster.url()).set("cluster.lease_ms", "3000").set("cluster.heartbeat_ms", "500");
+    let mut doomed = plan.start();
+    let survivor = plan.start();
+    let (mut ann, mut bob) =
+        (Client::named(&doomed, Action, "ann").await, Client::named(&survivor, Action, "bob").await);
+    for room in ROOMS {
+        ann.join(room).await;
+        bob.join(room).await;
+        ann.say(room, "not for backends").await;
+    }
+    followers.read(&cluster);
+    // What is read goes with the slot, and so does the cursor.
+    block_in_place(|| cluster.move_slot("{red}", (owner("red") + 1) % 3));
+    for room in ROOMS {
+        until("the room is where it is", async || Action.error(&bob.ask(&Action.leave(room)).await).is_none()).await;
+    }
+    doomed.kill9();
+    for room in ROOMS {
+        until("the sweep has ended what the dead node held", async || {
+            let members = cluster.nodes[owner(room)].number(&["SCARD", &format!("ct:room:{{{room}}}:members")]);
+            members == 0
+        })
+        .await;
+    }
+    followers.read(&cluster);
+    for room in ROOMS {
+        let followed = followers.0[&format!("ct:outbox:{{{room}}}")].of(room);
+        assert_eq!(followed, stream_of(&cluster.nodes[owner(room)], room), "{room}'s own stream, in the same order");
+        let kinds: Vec<&str> = followed.iter().filter_map(|(_, event)| event["k"].as_str()).collect();
+        assert_eq!(kinds, ["j", "j", "l", "l"], "{room}");
+    }
 }

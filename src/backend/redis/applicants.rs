@@ -103,7 +103,7 @@ impl Redis {
         // Nobody joins as long as nobody is listed.
         let joining = decision.listed.as_ref().unwrap_or(decision.by);
         let event = Event::new(Actor::account(joining.clone()), EventKind::Joined);
-        let mut call = self.membership_call(&self.scripts.decide, room, &event)?;
+        let mut call = self.membership_call(&self.scripts.decide, room, &event, connection.run());
         call.arg(decision.by.as_str());
         match decision.who {
             Asker::Named(Addressee::Session(session)) => call.arg("key").arg(member_key(*session)),

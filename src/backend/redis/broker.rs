@@ -26,7 +26,7 @@ impl Broker for Redis {
         call.arg(self.keys.room_channel(room))
             .arg(encode_event(event))
             .arg(self.settings.history_count)
-            .arg(self.link.run()?);
+            .arg(connection.run());
         match publisher {
             Publisher::Member { account } => {
                 call.arg(member_key(event.actor.session)).arg(account.map(account_key).unwrap_or_default())
@@ -75,7 +75,7 @@ impl Broker for Redis {
             .key(self.keys.room_log(room))
             .arg(last.epoch.value())
             .arg(last.offset)
-            .arg(self.link.run()?);
+            .arg(connection.run());
         let (epoch, top, is_known, entries): (String, u64, bool, StreamRangeReply) =
             self.timed(call.invoke_async(&mut *connection)).await?;
         let Ok(epoch) = epoch.parse().map(Epoch::new) else {

@@ -1,6 +1,7 @@
 //! What a command is sent on: a connection to one server, or a whole cluster that looks like one.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisFuture, Value};
@@ -10,14 +11,26 @@ use super::cluster::ClusterConnection;
 
 #[derive(Clone)]
 pub enum Connection {
-    One(MultiplexedConnection),
+    /// With the run of the server that it leads to: a connection never outlives that.
+    One(MultiplexedConnection, Arc<str>),
     Cluster(ClusterConnection),
+}
+
+impl Connection {
+    /// What scripts are to know of the server: which run of it this is; empty in a cluster, whose servers say so themselves. A
+    /// stream that goes on under the name of a former run would hide what that one took with it.
+    pub fn run(&self) -> &str {
+        match self {
+            Self::One(_, run) => run,
+            Self::Cluster(_) => "",
+        }
+    }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::One(connection) => connection.req_packed_command(command),
+            Self::One(connection, _) => connection.req_packed_command(command),
             Self::Cluster(connection) => connection.req_packed_command(command),
         }
     }
@@ -29,14 +42,14 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::One(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::One(connection, _) => connection.req_packed_commands(pipeline, offset, count),
             Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::One(connection) => connection.get_db(),
+            Self::One(connection, _) => connection.get_db(),
             Self::Cluster(connection) => connection.get_db(),
         }
     }

@@ -30,6 +30,8 @@ pub struct HeldLease {
     name: String,
     /// On the clock of Redis: when it ends unless it is renewed. What is claimed under it is claimed before.
     pub ends_ms: u64,
+    /// Which servers there were when it was taken (`Link::successions`).
+    successions: u64,
 }
 
 impl std::ops::Deref for HeldLease {
@@ -100,14 +102,22 @@ impl Redis {
     async fn keep_or_take_lease(&self) -> Result<Lease, BackendError> {
         let began_ms = self.clock.now_ms();
         let lease = self.lease.read().clone();
+        let successions = self.link.successions();
         let mut connection = self.link.connection()?;
-        if !lease.is_empty() {
+        // A successor may lack what was claimed last, and have what was released: all is claimed again under another lease, and what the
+        // old one has left is swept when it has run out.
+        if !lease.is_empty() && lease.successions == successions {
             let how = if planted::has(Bug::SkipFence) { "take" } else { "keep" };
-            let ends_ms = self.call_renew(&lease, how, &mut connection).await?;
-            if ends_ms > 0 {
-                self.lease.write().ends_ms = ends_ms;
-                self.lease_is_sure_from(began_ms);
-                return Ok(Lease::Held);
+            match self.call_renew(&lease, how, &mut connection).await {
+                Ok(0) => {}
+                Ok(ends_ms) => {
+                    self.lease.write().ends_ms = ends_ms;
+                    self.lease_is_sure_from(began_ms);
+                    return Ok(Lease::Held);
+                }
+                // Its server is away, and has taken the lease's time with it: another name may lie on one that answers.
+                Err(BackendError::Unavailable(_)) if self.link.cluster().is_some() && !self.is_lease_sure() => {}
+                Err(error) => return Err(error),
             }
         }
         let name = format!("{:032x}", self.entropy.bits());
@@ -118,7 +128,7 @@ impl Redis {
         self.note_format().await?;
         // The number before the lease: nobody acts under the new one on what was claimed under the old one.
         self.lease_number.fetch_add(1, Ordering::AcqRel);
-        *self.lease.write() = HeldLease { name, ends_ms };
+        *self.lease.write() = HeldLease { name, ends_ms, successions };
         self.lease_is_sure_from(began_ms);
         Ok(Lease::Renewed)
     }
@@ -326,7 +336,7 @@ impl Redis {
         connection: &mut Connection,
     ) -> Result<Option<Position>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Left);
-        let mut call = self.membership_call(&self.scripts.leave, room, &event)?;
+        let mut call = self.membership_call(&self.scripts.leave, room, &event, connection.run());
         call.arg(member_key(who.session)).arg(self.settings.history_age.as_millis() as u64).arg(lease);
         call.arg(who.nickname.as_ref().map_or("", Nickname::as_str));
         call.arg(encode_event(&Event::new(who.clone(), EventKind::Went)));
@@ -336,19 +346,18 @@ impl Redis {
 }
 
 impl Redis {
-    /// A call of a script that changes a room and tells it: its keys, and the arguments all of them begin with.
-    ///
-    /// # Errors
-    /// While it is not known which run of the server answers.
+    /// A call of a script that changes a room and tells it: its keys, and the arguments all of them begin with. `run`: of the
+    /// connection on which it is made.
     pub(super) fn membership_call<'a>(
         &self,
         script: &'a Script,
         room: &RoomId,
         event: &Event,
-    ) -> Result<ScriptInvocation<'a>, BackendError> {
+        run: &str,
+    ) -> ScriptInvocation<'a> {
         let mut call = self.room_call(script, room);
-        call.arg(self.keys.room_channel(room)).arg(encode_event(event)).arg(self.keep(room)).arg(self.link.run()?);
-        Ok(call)
+        call.arg(self.keys.room_channel(room)).arg(encode_event(event)).arg(self.keep(room)).arg(run);
+        call
     }
 
     /// A call of a script that changes a room: all that is kept of it, and where backends are told.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use deadpool_redis::{Hook, HookError, PoolError};
+use parking_lot::{Mutex, RwLock};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, ConnectionInfo, RedisResult, Script, ServerErrorKind};
 use tokio::sync::Semaphore;
@@ -30,6 +31,10 @@ pub struct Link {
     up: RwLock<Option<Up>>,
     /// On the monotonic clock, since when Redis answers without a break.
     up_since_ms: AtomicU64,
+    /// How often another server, or another run of one, took the place of what was there, in a cluster the cluster counts.
+    successions: AtomicU64,
+    /// The run of the server that was connected to last, where it is one.
+    last_run: Mutex<Arc<str>>,
     /// Something failed: the supervisor is to look at once.
     suspicion: tokio::sync::Notify,
     publish: Script,
@@ -50,14 +55,13 @@ struct Up {
     rare: Rare,
     /// The server, where it is one.
     server: Option<ConnectionInfo>,
-    /// This run of the server, where it is one; else empty.
-    run: String,
 }
 
 /// Connections for the commands that are rare.
 #[derive(Clone)]
 enum Rare {
-    Pool(deadpool_redis::Pool),
+    /// All of them lead to this run of the server.
+    Pool(deadpool_redis::Pool, Arc<str>),
     /// In a cluster one connection to each node has room for as many commands.
     Places(ClusterConnection, Arc<Semaphore>),
 }
@@ -82,6 +86,8 @@ impl Link {
             settings: settings.clone(),
             up: RwLock::new(None),
             up_since_ms: AtomicU64::new(0),
+            successions: AtomicU64::new(0),
+            last_run: Mutex::new("".into()),
             suspicion: tokio::sync::Notify::new(),
             publish: Script::new("return redis.call('SPUBLISH', KEYS[1], ARGV[1])"),
             clock,
@@ -104,7 +110,7 @@ impl Link {
                     let up = self.one(&info).await?;
                     check_master(&mut up.messages.clone(), &self.settings).await.map(|()| up)
                 };
-                found.await.inspect_err(|_| sentinels.doubt())?
+                found.await.inspect_err(|_| sentinels.doubt()).map_err(|error| sentinels.named(&info, error))?
             }
             Way::Cluster(cluster) => {
                 cluster.refresh().await?;
@@ -113,7 +119,6 @@ impl Link {
                     messages: Connection::Cluster(ClusterConnection::new(cluster.clone(), Lane::Messages)),
                     rare: Rare::Places(ClusterConnection::new(cluster.clone(), Lane::Rare), places),
                     server: None,
-                    run: String::new(),
                 }
             }
         };
@@ -125,9 +130,12 @@ impl Link {
 
     async fn one(&self, info: &ConnectionInfo) -> Result<Up, BackendError> {
         let mut connection = open(info, &self.settings).await?;
-        let run = check_server(&mut connection, "standalone").await?;
-        let rare = Rare::Pool(pool(info, &self.settings)?);
-        Ok(Up { messages: Connection::One(connection), rare, server: Some(info.clone()), run })
+        let run: Arc<str> = check_server(&mut connection, "standalone").await?.into();
+        if std::mem::replace(&mut *self.last_run.lock(), run.clone()) != run {
+            self.successions.fetch_add(1, Ordering::AcqRel);
+        }
+        let rare = Rare::Pool(pool(info, run.clone(), &self.settings)?, run.clone());
+        Ok(Up { messages: Connection::One(connection, run), rare, server: Some(info.clone()) })
     }
 
     async fn supervise(&self) {
@@ -161,7 +169,10 @@ impl Link {
         let answer = match &self.way {
             Way::One(_) => within(self.settings.command_timeout, redis::cmd("PING").exec_async(&mut connection)).await,
             // One that was demoted answers still, and takes no writes any more.
-            Way::Sentinels(_) => check_master(&mut connection, &self.settings).await,
+            Way::Sentinels(sentinels) => match check_master(&mut connection, &self.settings).await {
+                Ok(()) => self.check_elected(sentinels).await,
+                refused => refused,
+            },
             Way::Cluster(cluster) => match cluster.refresh().await {
                 Ok(true) => Ok(()),
                 Ok(false) => {
@@ -180,32 +191,34 @@ impl Link {
         }
     }
 
+    /// `Unavailable` when most of the Sentinels have another master.
+    async fn check_elected(&self, sentinels: &Sentinels) -> Result<(), BackendError> {
+        let server = self.server()?;
+        match sentinels.name_another(&server, &self.settings).await {
+            true => Err(BackendError::Unavailable("the Sentinels have another master".to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// The connection for messages, or `Unavailable` at once.
     pub fn connection(&self) -> Result<Connection, BackendError> {
         self.up.read().as_ref().map(|up| up.messages.clone()).ok_or_else(away)
-    }
-
-    /// The run of the server, where it is one; else empty. To be asked for after the connection with which it is used: a run that is
-    /// too new renews an epoch in vain, one that is too old hides a loss.
-    ///
-    /// # Errors
-    /// `Unavailable` while Redis does not answer, though a connection that was had before may do so again: without the run a script
-    /// would stop in the middle, with half of its work done.
-    pub fn run(&self) -> Result<String, BackendError> {
-        self.up.read().as_ref().map(|up| up.run.clone()).ok_or_else(away)
     }
 
     /// A connection for what is rare, as soon as there is one.
     pub async fn pooled(&self) -> Result<Pooled, BackendError> {
         let rare = self.up.read().as_ref().map(|up| up.rare.clone()).ok_or_else(away)?;
         match rare {
-            Rare::Pool(pool) => {
+            Rare::Pool(pool, run) => {
                 let connection = pool.get().await.map_err(|error| {
                     self.metrics.broker_errors_total.inc();
+                    if matches!(error, PoolError::PostCreateHook(HookError::Message(_))) {
+                        self.give_up(&run);
+                    }
                     self.suspicion.notify_one();
                     BackendError::Unavailable(error.to_string())
                 })?;
-                Ok(Pooled::new(Connection::One(connection.clone()), Place::Pool { _connection: connection }))
+                Ok(Pooled::new(Connection::One(connection.clone(), run), Place::Pool { _connection: connection }))
             }
             Rare::Places(connection, places) => {
                 let permit = tokio::time::timeout(self.settings.command_timeout, places.acquire_owned()).await;
@@ -215,6 +228,16 @@ impl Link {
                 };
                 Ok(Pooled::new(Connection::Cluster(connection), Place::Permit { _permit: permit }))
             }
+        }
+    }
+
+    /// Another run of the server answers new connections: the old ones are given up, also those that seem to work.
+    fn give_up(&self, run: &str) {
+        let mut up = self.up.write();
+        if up.as_ref().is_some_and(|up| up.messages.run() == run) {
+            tracing::warn!("another server, or another run of it, answers");
+            *up = None;
+            self.metrics.broker_up.set(0);
         }
     }
 
@@ -233,6 +256,14 @@ impl Link {
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(channel).arg(payload);
         self.timed(publish.query_async(&mut connection)).await
+    }
+
+    /// Changes whenever a server took the place of another, or came back as another run: what was acknowledged before may be lost.
+    pub fn successions(&self) -> u64 {
+        match &self.way {
+            Way::Cluster(cluster) => cluster.successions(),
+            Way::One(_) | Way::Sentinels(_) => self.successions.load(Ordering::Acquire),
+        }
     }
 
     /// The server that is connected to, where it is one.
@@ -283,7 +314,8 @@ async fn open(info: &ConnectionInfo, settings: &Settings) -> Result<MultiplexedC
     within(settings.connect_timeout, client.get_multiplexed_async_connection_with_config(&config)).await
 }
 
-fn pool(info: &ConnectionInfo, settings: &Settings) -> Result<deadpool_redis::Pool, BackendError> {
+/// A pool whose connections all lead to this run of the server: one that meets another run is not taken in.
+fn pool(info: &ConnectionInfo, run: Arc<str>, settings: &Settings) -> Result<deadpool_redis::Pool, BackendError> {
     let failed = |error: &dyn std::fmt::Display| BackendError::Failed(format!("redis pool: {error}"));
     let manager = deadpool_redis::Manager::new_with_config(info.clone(), connection_config(settings))
         .map_err(|error| failed(&error))?;
@@ -293,8 +325,27 @@ fn pool(info: &ConnectionInfo, settings: &Settings) -> Result<deadpool_redis::Po
         .create_timeout(Some(settings.connect_timeout))
         .recycle_timeout(Some(settings.command_timeout))
         .runtime(deadpool_redis::Runtime::Tokio1)
+        .post_create(only_of(run))
         .build()
         .map_err(|error| failed(&error))
+}
+
+/// Has a new connection prove that it leads to this run of the server.
+fn only_of(run: Arc<str>) -> Hook {
+    Hook::async_fn(move |connection, _| {
+        let run = run.clone();
+        Box::pin(async move {
+            match check_server(connection, "standalone").await {
+                Ok(found) if *found == *run => Ok(()),
+                Ok(_) => Err(HookError::message("another run of the server answers")),
+                // Too old, or of another kind: another server, too.
+                Err(BackendError::Failed(error)) => Err(HookError::message(error)),
+                Err(BackendError::Unavailable(_)) => {
+                    Err(HookError::Backend((redis::ErrorKind::Io, "the server does not say what it is").into()))
+                }
+            }
+        })
+    })
 }
 
 /// `Unavailable` unless the server answers that it is a master.

@@ -39,7 +39,7 @@ impl Members for Redis {
         let mut connection = self.pooled().await?;
         let attempt = self.enlist(account, room, &mut connection).await?;
         let event = Event::new(who.clone(), EventKind::Joined);
-        let mut call = self.membership_call(&self.scripts.enrol, room, &event)?;
+        let mut call = self.membership_call(&self.scripts.enrol, room, &event, connection.run());
         call.arg(account.as_str()).arg(u8::from(ticket.must_exist)).arg(ticket.proof.as_deref().unwrap_or_default());
         match ticket.request {
             RequestId(0) => call.arg(""),
@@ -93,7 +93,7 @@ impl Members for Redis {
     async fn remove(&self, room: &RoomId, by: &Actor, who: &Actor) -> Result<Result<(), RoomFault>, BackendError> {
         let mut connection = self.pooled().await?;
         let event = Event::new(by.clone(), EventKind::Removed { who: who.clone() });
-        let mut call = self.membership_call(&self.scripts.remove, room, &event)?;
+        let mut call = self.membership_call(&self.scripts.remove, room, &event, connection.run());
         call.arg(by.nickname.as_ref().map_or("", Nickname::as_str));
         call.arg(who.nickname.as_ref().map_or("", Nickname::as_str)).arg(member_key(who.session));
         let word: String = self.timed(call.invoke_async(&mut *connection)).await?;
@@ -103,7 +103,7 @@ impl Members for Redis {
     async fn hand_over(&self, room: &RoomId, by: &Actor, to: &Nickname) -> Result<Result<(), RoomFault>, BackendError> {
         let mut connection = self.pooled().await?;
         let event = Event::new(by.clone(), EventKind::Handed { to: to.clone() });
-        let mut call = self.membership_call(&self.scripts.hand_over, room, &event)?;
+        let mut call = self.membership_call(&self.scripts.hand_over, room, &event, connection.run());
         call.arg(by.nickname.as_ref().map_or("", Nickname::as_str)).arg(to.as_str()).arg(ADMINS_MAX);
         let word: String = self.timed(call.invoke_async(&mut *connection)).await?;
         verdict(&word)
@@ -169,7 +169,7 @@ impl Redis {
         connection: &mut Connection,
     ) -> Result<Vec<String>, BackendError> {
         let event = |kind| Event::new(who.clone(), kind);
-        let mut call = self.membership_call(&self.scripts.resign, room, &event(EventKind::Left))?;
+        let mut call = self.membership_call(&self.scripts.resign, room, &event(EventKind::Left), connection.run());
         call.arg(account.as_str()).arg(self.settings.history_age.as_millis() as u64).arg(u8::from(deleted));
         call.arg(encode_event(&event(EventKind::Destroyed { room: room.clone() })));
         match successor {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use super::super::{
     APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Tenure,
-    Ticket, encode_event,
+    Ticket, encode_event, encode_heir,
 };
 use super::Redis;
 use super::applicants::{member_key, person_key};
@@ -196,7 +196,7 @@ impl Redis {
     ) -> Result<Result<Entered, Denial>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Joined);
         let nickname = who.nickname.as_ref().map_or("", Nickname::as_str);
-        let mut call = self.membership_call(&self.scripts.enter, room, &event)?;
+        let mut call = self.membership_call(&self.scripts.enter, room, &event, connection.run());
         call.arg(member_key(who.session)).arg(format!("{} {nickname}", &**lease));
         let came = encode_event(&Event::new(who.clone(), EventKind::Came));
         match entry {
@@ -208,7 +208,7 @@ impl Redis {
                 call.arg(u8::from(ticket.must_exist)).arg(ticket.proof.as_deref().unwrap_or_default());
                 call.arg(person_key(&key)).arg(who.identifier()).arg(APPLICANTS_MAX).arg(ticket.request.0);
                 if let Entry::Heir { of, .. } = entry {
-                    call.arg(member_key(*of));
+                    call.arg(member_key(*of)).arg(encode_heir(who, *of));
                 }
             }
             Entry::Restore { known, account } => {

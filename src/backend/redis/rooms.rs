@@ -50,7 +50,7 @@ impl Rooms for Redis {
         let found_by = words(room.as_str(), &record.nickname);
         self.add_words(&self.keys.search_rooms(), room.as_str(), &found_by, &mut connection).await?;
         let mut call = self.room_call(&self.scripts.create, room);
-        call.arg(self.link.run()?).arg(u8::from(is_full)).arg(record.owner.as_ref().map_or("", Nickname::as_str));
+        call.arg(connection.run()).arg(u8::from(is_full)).arg(record.owner.as_ref().map_or("", Nickname::as_str));
         call.arg(self.keep(room)).arg(creation(room, record));
         for (field, value) in fields(record) {
             call.arg(field).arg(value);
@@ -87,7 +87,7 @@ impl Rooms for Redis {
         let mut connection = self.pooled().await?;
         let former = self.room_words(room, &mut connection).await?;
         let event = Event::new(by.clone(), EventKind::Destroyed { room: room.clone() });
-        let mut call = self.membership_call(&self.scripts.destroy, room, &event)?;
+        let mut call = self.membership_call(&self.scripts.destroy, room, &event, connection.run());
         call.arg(account.map_or("", Nickname::as_str)).arg(self.settings.history_age.as_millis() as u64);
         let word: String = self.timed(call.invoke_async(&mut *connection)).await?;
         // Unknown is what one is told who tries again after a destruction that got no further than the room.
@@ -117,7 +117,7 @@ impl Rooms for Redis {
             description: change.description.clone(),
         };
         let event = Event::new(by.clone(), EventKind::Changed(news));
-        let mut call = self.membership_call(&self.scripts.change, room, &event)?;
+        let mut call = self.membership_call(&self.scripts.change, room, &event, connection.run());
         call.arg(by.nickname.as_ref().map_or("", Nickname::as_str));
         if let Some((access, password_hash)) = &change.access {
             call.arg("access").arg(stored_access(*access));
@@ -163,7 +163,7 @@ impl Rooms for Redis {
             self.tie(account, room, &mut connection).await?;
         }
         let event = Event::new(by.clone(), EventKind::Appointed { account: account.clone(), admin });
-        let mut call = self.membership_call(&self.scripts.appoint, room, &event)?;
+        let mut call = self.membership_call(&self.scripts.appoint, room, &event, connection.run());
         call.arg(by.nickname.as_ref().map_or("", Nickname::as_str))
             .arg(account.as_str())
             .arg(u8::from(admin))

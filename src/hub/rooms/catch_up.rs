@@ -40,7 +40,10 @@ impl Hub {
         state.catching_up = false;
         let heard = state.heard.take();
         let behind = match (heard, state.stream.delivered()) {
-            (Some(heard), Some(delivered)) if !reached(delivered, heard) => state.begin_catch_up(),
+            // Of another epoch: it may have begun after the stream was read.
+            (Some(heard), Some(delivered)) if heard.epoch != delivered.epoch || !reached(delivered, heard) => {
+                state.begin_catch_up()
+            }
             _ => None,
         };
         self.reap_if_empty(id, state);
@@ -85,7 +88,8 @@ impl RoomState {
 
     /// After a hole nobody can wait for an event that may lie in it. Who may have missed something is told so.
     fn settle_after_skip(&mut self, id: &RoomId, skipped_to: Position) {
-        self.members.retain(|_, entry| entry.going.is_none());
+        let is_to_come = |last: Position| last.epoch == skipped_to.epoch && last.offset > skipped_to.offset;
+        self.members.retain(|_, entry| entry.going.as_ref().is_none_or(|going| is_to_come(going.last)));
         self.members.values_mut().for_each(|entry| match &mut entry.phase {
             Phase::Joining => {
                 entry.phase = Phase::Active;

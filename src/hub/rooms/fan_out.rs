@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::member::{LocalMember, Phase};
-use super::{Hub, RoomState, past};
+use super::{Hub, RoomState, past, precedes};
 use crate::chat::{Actor, Envelope, EventKind, Notice, Position, RoomId, TokenBucket};
 use crate::hub::Step;
 use crate::wire::{Fanout, WireFormat};
@@ -57,7 +57,7 @@ impl Hub {
             let own = *session == actor;
             if let Some(going) = &entry.going {
                 someone_goes = true;
-                if past(going.last, envelope.position) {
+                if !precedes(envelope.position, going.last, going.known) && past(going.last, envelope.position) {
                     continue;
                 }
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::chat::{Actor, Envelope, EventKind, Nickname, Notice, Position, RoomId, SessionId};
+use crate::chat::{Actor, Envelope, Epoch, EventKind, Nickname, Notice, Position, RoomId, SessionId};
 use crate::hub::Mailbox;
 use crate::wire::{Fanout, WireFormat};
 
@@ -81,6 +81,8 @@ pub(super) struct Entry {
 /// A member that gets everything up to and including its own leaving.
 pub(super) struct Going {
     pub last: Position,
+    /// The epoch by which the room was known here when it left.
+    pub known: Epoch,
     pub done: oneshot::Sender<()>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use super::member::{Entry, Going, Heard, LocalMember, Phase};
-use super::{Hub, RoomState, past, reached};
+use super::{Hub, RoomState, past, precedes, reached};
 use crate::chat::{EventKind, Position, RoomId, SessionId};
 use crate::hub::PutOut;
 
@@ -117,14 +117,17 @@ impl Hub {
     pub fn remove_after(&self, id: &RoomId, session: SessionId, last: Position) -> Departure {
         let Some(room) = self.room(id) else { return Departure::Done };
         let mut state = room.state.lock();
-        if state.stream.delivered().is_some_and(|delivered| reached(delivered, last)) {
+        let delivered = state.stream.delivered();
+        // Of another epoch than what was delivered is what is still to come: the broker has begun one of which nobody heard yet.
+        if delivered.is_some_and(|delivered| delivered.epoch == last.epoch && reached(delivered, last)) {
             drop(state);
             self.remove(id, session);
             return Departure::Done;
         }
         let Some(entry) = state.members.get_mut(&session) else { return Departure::Done };
         let (done, pending) = oneshot::channel();
-        entry.going = Some(Box::new(Going { last, done }));
+        let known = delivered.map_or(last.epoch, |delivered| delivered.epoch);
+        entry.going = Some(Box::new(Going { last, known, done }));
         Departure::Pending(pending)
     }
 }
@@ -155,7 +158,9 @@ impl RoomState {
 
     pub(super) fn drop_departed(&mut self, delivered: Position) {
         self.members.retain(|_, entry| {
-            let gone = entry.going.take_if(|going| reached(delivered, going.last));
+            let is_out =
+                |going: &Going| !precedes(delivered, going.last, going.known) && reached(delivered, going.last);
+            let gone = entry.going.take_if(|going| is_out(going));
             if let Some(going) = gone {
                 // Nobody may be waiting any more; that is fine.
                 let _ = going.done.send(());

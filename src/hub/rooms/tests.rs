@@ -247,6 +247,42 @@ async fn a_new_epoch_of_the_same_stream_is_no_hole() {
     assert_eq!(bench.deliver(&under(3, said(1, 5))), Delivered::To(1), "who left under the former epoch has left");
 }
 
+/// The broker began another epoch, of which nothing was heard here yet, and somebody leaves.
+#[tokio::test]
+async fn who_leaves_under_an_epoch_not_heard_of_gets_what_came_before() {
+    let under = |epoch, envelope: Envelope| {
+        let position = Position { epoch: Epoch::new(epoch), ..envelope.position };
+        Envelope { position, ..envelope }
+    };
+    let leave = |bench: &Bench| {
+        let last = Position { epoch: Epoch::new(2), offset: 5 };
+        match bench.hub.remove_after(&bench.room, SessionId::from_u128(2), last) {
+            Departure::Pending(pending) => pending,
+            Departure::Done => panic!("its leaving is still to come"),
+        }
+    };
+    let missed = || [under(2, said(1, 4)), under(2, event(2, 5, EventKind::Left)), under(2, said(1, 6))];
+
+    let bench = bench();
+    let (_one, two) = (bench.member(1, 1), bench.member(2, 2));
+    let left = leave(&bench);
+    assert_eq!(bench.deliver(&said(1, 3)), Delivered::To(2), "of the epoch that is known");
+    bench.hub.begin_catch_up(&bench.room);
+    assert_eq!(bench.hub.caught_up(&bench.room, &whole(2, missed())), None);
+    left.await.unwrap();
+    assert_eq!(bodies(&two).await[1..], ["m3", "m4", "User Anonymous has left the room"]);
+
+    let bench = self::bench();
+    let (_one, two) = (bench.member(1, 1), bench.member(2, 2));
+    let left = leave(&bench);
+    bench.deliver(&said(1, 3));
+    bench.hub.begin_catch_up(&bench.room);
+    let torn = Seam::Torn(Position { epoch: Epoch::new(2), offset: 3 });
+    bench.hub.caught_up(&bench.room, &CatchUp { missed: missed().to_vec(), seam: torn });
+    left.await.unwrap();
+    assert_eq!(bodies(&two).await[1..], ["m3", "m4", "User Anonymous has left the room"]);
+}
+
 fn destroyed(session: u128, offset: u64) -> Envelope {
     event(session, offset, EventKind::Destroyed { room: RoomId::parse("red").unwrap() })
 }

@@ -104,7 +104,9 @@ impl Absences {
 mod tests {
     use super::super::made::Made;
     use super::*;
-    use crate::history::{Answer, Op, Outcome, What};
+    use crate::faults::Fault;
+    use crate::history::{Answer, Op, Outcome, SECOND, What};
+    use crate::stage::Window;
 
     fn talk(heard: &[&str]) -> Made {
         let said = Made::new().joins(0).joins(1).says(1, "a").says(1, "b").says(1, "c");
@@ -123,6 +125,22 @@ mod tests {
         assert_eq!(judge(&talk(&["a", "b"]).record()).len(), 1, "the connection lasts");
         assert_eq!(judge(&talk(&[]).record()).len(), 1, "deaf from the beginning");
         assert_eq!(judge(&talk(&["a", "b"]).leaves(0).record()).len(), 1, "before a leave everything comes");
+    }
+
+    #[test]
+    fn a_leave_is_excused_only_while_its_node_cannot_read_the_stream() {
+        let during = |from_s: u64, until_s: u64, fault: Fault| {
+            let (from, until) = (from_s * SECOND, until_s * SECOND);
+            let window = Window { fault, from, until };
+            judge(&talk(&["a", "b"]).leaves(0).with(|record| record.windows.push(window)).record()).len()
+        };
+        let asked = talk(&["a", "b"]).now() / SECOND + 1;
+        let cut = |node| Fault::Cut { node, towards_redis: true, from_redis: true, ms: 3_000 };
+        assert_eq!(during(asked - 1, asked, cut(0)), 0, "the line is cut");
+        assert_eq!(during(asked - 2, asked - 1, cut(0)), 1, "it is mended");
+        assert_eq!(during(asked - 1, asked, cut(1)), 1, "another node's line");
+        assert_eq!(during(asked - 1, asked, Fault::RedisPause { ms: 3_000 }), 0, "everybody's line");
+        assert_eq!(during(asked - 1, asked, Fault::KillSubscriptions), 1, "a stream can be read without hearing it");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::truth::{exchanges, went_with_a_server};
 use super::{Violation, violations};
+use crate::history::Op;
 use crate::stage::{NODES, Record};
 
 pub fn judge(record: &Record) -> Vec<Violation> {
@@ -26,15 +28,24 @@ fn rooms(record: &Record) -> Vec<String> {
         let believed: Vec<String> = guests.map(|(_, belief)| belief.name.clone().unwrap_or_default()).collect();
         let held: Vec<String> = held.iter().filter(|name| !accounts.contains(name)).cloned().collect();
         found.extend(differ(&format!("in {room}"), &believed, &held));
-        for (kind, belief) in all().filter(|(_, belief)| !belief.doubtful.contains(room)) {
-            let Some(account) = &kind.account else { continue };
+        for (who, belief) in record.beliefs.iter().enumerate().filter(|(_, belief)| belief.is_there) {
+            let Some(account) = &record.kinds[who].account else { continue };
             let is_member = record.held.accounts.get(room).is_some_and(|members| members.contains(account));
-            if is_member != belief.rooms.contains(room) {
+            let is_sure = !belief.doubtful.contains(room) && !went(record, who, room);
+            if is_sure && is_member != belief.rooms.contains(room) {
                 found.push(format!("in {room} the account {account} is a member: {is_member}, and believes otherwise"));
             }
         }
     }
     found
+}
+
+/// Whether the last that an account did about its membership went with a server. It is no session's, which would do it again.
+fn went(record: &Record, who: usize, room: &str) -> bool {
+    let about = |op: &Op| matches!(op, Op::Join { room: of, .. } | Op::Leave { room: of } if of == room);
+    let mut of_it =
+        exchanges(record).into_iter().filter(|one| one.who == who && one.outcome.is_done() && about(one.op));
+    of_it.next_back().is_some_and(|last| went_with_a_server(record, room, last.asked, last.answered))
 }
 
 fn names(record: &Record) -> Vec<String> {
@@ -82,6 +93,9 @@ fn differ(place: &str, believed: &[String], held: &[String]) -> Vec<String> {
 mod tests {
     use super::super::made::Made;
     use super::*;
+    use crate::faults::Fault;
+    use crate::history::SECOND;
+    use crate::stage::Window;
     use crate::world::Belief;
 
     fn ann_in_red(record: &mut Record) {
@@ -92,6 +106,20 @@ mod tests {
         record.held.names = [name()].into();
         record.held.holders = [name()].into();
         (record.held.leases, record.held.live_leases) = (NODES, NODES);
+    }
+
+    fn enrolled(record: &mut Record) {
+        (record.beliefs[2].is_there, record.beliefs[2].rooms) = (true, ["red".to_owned()].into());
+    }
+
+    #[test]
+    fn a_membership_may_go_with_a_killed_master() {
+        let window = Window { fault: Fault::MasterKill { ms: 6_000 }, from: 0, until: 10 * SECOND };
+        let made = |era| Made::new().joins(2).kept(era, "l", "s", None).with(ann_in_red).with(enrolled);
+        let struck = |made: Made| judge(&made.with(|record| record.windows.push(window)).record()).len();
+        assert_eq!(struck(made(1)), 0);
+        assert_eq!(struck(made(0)), 1, "the room goes on under its epoch");
+        assert_eq!(judge(&made(1).record()).len(), 1, "no master was struck");
     }
 
     fn found_after(change: impl FnOnce(&mut Record)) -> usize {
@@ -112,9 +140,6 @@ mod tests {
         assert_eq!(found_after(|record| record.held.leases += 1), 1);
         assert_eq!(found_after(|record| record.held.orphans.push("ct:node:{1}:claims".to_owned())), 1);
         assert_eq!(found_after(|record| record.beliefs[2].is_there = true), 0);
-        let enrolled = |record: &mut Record| {
-            (record.beliefs[2].is_there, record.beliefs[2].rooms) = (true, ["red".to_owned()].into());
-        };
         assert_eq!(found_after(enrolled), 1);
         assert_eq!(found_after(|record| record.beliefs[0].is_done = false), 1);
         assert_eq!(found_after(|record| record.beliefs[0].refused.push("ann in red".to_owned())), 1);

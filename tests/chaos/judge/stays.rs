@@ -2,11 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::history::{Op, Outcome, Place, SECOND, Us, What};
+use crate::history::{Op, Outcome, Place, Us, What};
 use crate::stage::Record;
-
-/// For so long around a fault a node may hear less than it is told.
-const SHAKEN: Us = 8 * SECOND;
 
 pub struct Stay<'a> {
     pub who: usize,
@@ -76,7 +73,7 @@ impl<'a> Reader<'a> {
                     }
                 }
                 Some((Op::Leave { room }, asked)) => {
-                    let is_left = outcome.is_done() && self.tells_all_before_a_leave(who, link, asked);
+                    let is_left = outcome.is_done() && self.tells_all_before_a_leave(who, link, asked, at);
                     self.close(link, room, if is_left { End::Left(asked) } else { End::Lost });
                 }
                 _ => {}
@@ -104,14 +101,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether what was said before a leave comes before its answer. In `pychat` it comes after it, in `scrp` nobody says so; and
-    /// a node that hears nothing answers in the end all the same.
-    fn tells_all_before_a_leave(&self, who: usize, link: u32, asked: Us) -> bool {
-        let shaken = self.record.windows.iter().any(|window| {
-            let strikes = window.fault.node().is_none_or(|node| Some(&node) == self.nodes.get(&link));
-            strikes && window.from <= asked + SHAKEN && asked <= window.until + SHAKEN
+    /// Whether what was said before a leave comes before its answer. In `pychat` it comes after it, in `scrp` nobody says so. A
+    /// node that does not hear the leave itself reads the stream before it answers; only while a fault lasts that keeps it from
+    /// that as well, it answers all the same, since the leave is done.
+    fn tells_all_before_a_leave(&self, who: usize, link: u32, asked: Us, answered: Us) -> bool {
+        let is_struck = self.record.windows.iter().any(|window| {
+            let strikes = match window.fault.node() {
+                Some(node) => Some(&node) == self.nodes.get(&link),
+                None => window.fault.is_of_redis(),
+            };
+            strikes && window.from <= answered && asked <= window.until
         });
-        matches!(self.record.kinds[who].dialect, "action" | "simple") && !shaken
+        matches!(self.record.kinds[who].dialect, "action" | "simple") && !is_struck
     }
 
     fn rooms(&self, link: u32) -> Vec<&'a str> {

@@ -69,13 +69,7 @@ impl<'a> Truth<'a> {
 
     /// Whether another server went on without it, and the room has another epoch since.
     pub fn is_told_lost(&self, record: &Record, said: &Said) -> bool {
-        let took_over = |window: &&Window| {
-            window.fault.may_lose() && window.from <= said.answered + SECOND && said.asked <= window.until + SETTLES
-        };
-        let Some(window) = record.windows.iter().find(took_over) else { return false };
-        let mut events = record.streams.get(said.room).into_iter().flatten();
-        let began = record.began_unix_us + window.from;
-        events.any(|event| event.era > 0 && event.time_us > began)
+        went_with_a_server(record, said.room, said.asked, said.answered)
     }
 
     /// When it was acknowledged, if it was.
@@ -83,6 +77,17 @@ impl<'a> Truth<'a> {
         let done = self.said.get(text)?.iter().filter(|said| said.outcome.is_done());
         done.map(|said| said.answered).min()
     }
+}
+
+/// Whether what was done in a room in between may have gone with a server in whose place another is, since when the room has another epoch.
+pub fn went_with_a_server(record: &Record, room: &str, asked: Us, answered: Us) -> bool {
+    let took_over = |window: &&Window| {
+        window.fault.may_lose() && window.from <= answered + SECOND && asked <= window.until + SETTLES
+    };
+    let Some(window) = record.windows.iter().find(took_over) else { return false };
+    let mut events = record.streams.get(room).into_iter().flatten();
+    let began = record.began_unix_us + window.from;
+    events.any(|event| event.era > 0 && event.time_us > began)
 }
 
 /// A request and its answer.

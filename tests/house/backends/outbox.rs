@@ -62,6 +62,37 @@ async fn every_change_of_a_room_is_in_the_outbox_and_no_message_is() {
     assert_eq!(followed.len(), 10, "{followed:?}");
 }
 
+/// Its members are told nothing, and a backend would never hear again of the session that it knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_goes_on_in_anothers_place_is_in_the_outbox_once() {
+    let server = Server::start();
+    let node = redis(&server).await;
+    let (red, former, heir) = (room("red"), actor(1, "gus"), actor(2, "gus"));
+    node.enter(&red, &former).await;
+    let entry = crosstalk::backend::Entry::Heir { of: former.session, ticket: Ticket::default() };
+    for _ in 0..2 {
+        let entered = node.backend.presence.enter(&red, &heir, &entry).await.unwrap().unwrap();
+        assert!(entered.repeated, "nobody else is told");
+    }
+    node.backend.presence.leave(&red, &heir).await.unwrap();
+    let Reply::List(read) = server.query(&["XRANGE", "t:outbox", "-", "+"]) else { panic!("there is no stream") };
+    let told = read.into_iter().map(|entry| {
+        let Reply::List(parts) = entry else { panic!("{entry:?}") };
+        let [_, Reply::List(fields)] = parts.as_slice() else { panic!("{parts:?}") };
+        let [_, _, _, _, _, Reply::Text(offset), .., Reply::Text(event)] = fields.as_slice() else {
+            panic!("{fields:?}")
+        };
+        let event: serde_json::Value = serde_json::from_str(event).unwrap();
+        let text = |key: &str| event[key].as_str().map(|text| text.trim_start_matches('0').to_owned());
+        (offset.clone(), text("k").unwrap(), text("s").unwrap(), text("ws"))
+    });
+    let line = |offset: &str, kind: &str, session: &str, former: Option<&str>| {
+        (offset.to_owned(), kind.to_owned(), session.to_owned(), former.map(str::to_owned))
+    };
+    let expected = [line("1", "j", "1", None), line("1", "i", "2", Some("1")), line("2", "l", "2", None)];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_outbox_keeps_its_newest_entries_about() {
     let server = Server::start();

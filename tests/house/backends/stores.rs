@@ -8,8 +8,8 @@ use crosstalk::backend::redis::Access;
 
 use super::{Node, redis_at};
 use crate::support::redis::cluster::Cluster;
-use crate::support::redis::secure::Secure;
-use crate::support::redis::sentinels::Sentinels;
+use crate::support::redis::secure::{Secure, admit};
+use crate::support::redis::sentinels::{SERVICE, Sentinels};
 use crate::support::redis::{Kind, Recipe, Redis};
 
 /// Where a clause keeps what it keeps.
@@ -22,6 +22,13 @@ pub struct Store {
 impl Store {
     fn at(url: String) -> Self {
         Self { url, access: Access::default(), prefix: prefix() }
+    }
+
+    /// As a user with exactly the documented rights, under the clause's own prefix.
+    fn admitted(servers: &[Redis], url: impl FnOnce(String) -> String) -> Self {
+        let prefix = prefix();
+        let login = admit(servers, &user_of(&prefix), &prefix);
+        Self { url: url(login), access: Access::default(), prefix }
     }
 
     pub async fn node(&self) -> Node {
@@ -37,6 +44,10 @@ impl Store {
 fn prefix() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("t{}:", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn user_of(prefix: &str) -> String {
+    format!("user-{}", prefix.trim_end_matches(':'))
 }
 
 fn shared(kind: Kind) -> Recipe {
@@ -59,12 +70,14 @@ pub fn valkey_8() -> Store {
 
 pub fn cluster() -> Store {
     static SERVERS: OnceLock<Cluster> = OnceLock::new();
-    Store::at(SERVERS.get_or_init(|| Cluster::of(&shared(Kind::Redis7), false)).url())
+    let cluster = SERVERS.get_or_init(|| Cluster::of(&shared(Kind::Redis7), false));
+    Store::admitted(&cluster.nodes, |login| format!("redis+cluster://{login}@{}", cluster.hosts()))
 }
 
 pub fn sentinels() -> Store {
     static SERVERS: OnceLock<Sentinels> = OnceLock::new();
-    Store::at(SERVERS.get_or_init(|| Sentinels::of(&shared(Kind::Redis7), false)).url())
+    let watched = SERVERS.get_or_init(|| Sentinels::of(&shared(Kind::Redis7), false));
+    Store::admitted(&watched.servers, |login| format!("redis+sentinel://{login}@{}/{SERVICE}", watched.hosts()))
 }
 
 /// Through TLS with certificates on both sides, as a user with exactly the documented rights.
@@ -72,8 +85,8 @@ pub fn secure() -> Store {
     static SERVER: OnceLock<Secure> = OnceLock::new();
     let server = SERVER.get_or_init(|| Secure::start(true));
     let prefix = prefix();
-    let [certificate, key] = server.files().map(|path| path.display().to_string());
+    let [certificate, key] = server.credentials.files();
     let access = Access { ca_file: certificate.clone(), certificate, key, ..Access::default() };
-    let url = server.url_for(&format!("user-{}", prefix.trim_end_matches(':')), &prefix);
+    let url = server.url_for(&user_of(&prefix), &prefix);
     Store { url, access, prefix }
 }

@@ -33,11 +33,16 @@ impl Sessions {
 
     /// A session under a name, in a room.
     async fn arrive(&self, session: u128, name: &str, in_room: &str) -> (Participant, Arc<Mailbox>) {
+        let (mut who, mailbox) = self.log_in(session, name, CONDUCT).await;
+        self.ask(&mut who, join(in_room)).await.unwrap();
+        (who, mailbox)
+    }
+
+    async fn log_in(&self, session: u128, name: &str, conduct: Conduct) -> (Participant, Arc<Mailbox>) {
         let mailbox = Arc::new(Mailbox::new(10_000, self.metrics.clone()));
-        let mut who = Participant::new(SessionId::from_u128(session), mailbox.clone(), CONDUCT, PEER);
+        let mut who = Participant::new(SessionId::from_u128(session), mailbox.clone(), conduct, PEER);
         let login = Command::Login { nickname: Some(nickname(name)), credential: Credential::None };
         self.ask(&mut who, login).await.unwrap();
-        self.ask(&mut who, join(in_room)).await.unwrap();
         (who, mailbox)
     }
 
@@ -61,15 +66,19 @@ async fn under_a_name_nothing_is_done_until_it_was_claimed_under_the_new_lease()
     let sessions = Sessions::on(&late);
     let (mut alice, mailbox) = sessions.arrive(1, "alice", "red").await;
     let (mut bob, _) = sessions.arrive(2, "bob", "red").await;
+    let mut mia = sessions.log_in(3, "mia", Conduct { enrols: true, ..CONDUCT }).await.0;
+    late.enrol(&room("red"), "mia").await.unwrap();
     let lease = only_lease(&server);
     expire(&server, &lease);
     assert_eq!(late.backend.presence.renew().await, Ok(Lease::Renewed));
     // Still members, because nobody swept yet.
     assert_eq!(sessions.ask(&mut bob, say("red")).await, Err(Refusal::Unavailable));
     assert_eq!(sessions.ask(&mut bob, Command::Typing { room: room("red") }).await, Err(Refusal::Unavailable));
+    let leave = Command::Leave { room: RoomRef::Named(room("red")) };
+    assert_eq!(sessions.ask(&mut mia, leave).await, Err(Refusal::Unavailable), "it would be for good");
     let survivor = redis(&server).await;
     outlast_a_lease(&survivor).await;
-    assert_eq!(survivor.backend.presence.sweep().await.unwrap().names, 2);
+    assert_eq!(survivor.backend.presence.sweep().await.unwrap().names, 3);
     assert_eq!(survivor.claim("alice", SessionId::from_u128(9)).await, CLAIMED);
     let to = Addressee::Session(SessionId::from_u128(9));
     let whisper = Command::SendPrivate { to, target: "@alice".into(), text: "it is me".into(), key: None };

@@ -54,11 +54,17 @@ impl Router {
         };
         for address in places {
             let (ear, orders) = router.new_ear(address)?;
-            router.start(ear, orders, true).await?;
+            let answers = !ear.state().server_is_away(&router.shared.link);
+            router.start(ear, orders, answers).await?;
         }
         for channel in [router.shared.node_channel.clone(), router.shared.all_nodes_channel.clone()] {
             let (ready, taken) = oneshot::channel();
+            let is_away = router.is_away(&channel);
             router.subscribe(channel, ready);
+            if is_away {
+                // Nobody can publish on it, either; it is subscribed when its server is there.
+                continue;
+            }
             let limit = router.shared.settings.command_timeout;
             if !matches!(tokio::time::timeout(limit, taken).await, Ok(Ok(true))) {
                 return Err(BackendError::Unavailable("the node's own channels are not heard".to_owned()));
@@ -173,6 +179,13 @@ impl Router {
         let map = map.borrow();
         let Some(owner) = map.owner(slot_of(channel.as_bytes())) else { return 0 };
         self.ears.iter().find(|ear| ear.state.address() == Some(owner)).map_or(0, |ear| ear.number)
+    }
+
+    /// Whether nobody answers who has the channel's slot.
+    fn is_away(&self, channel: &Channel) -> bool {
+        let home = self.home_of(channel);
+        let ear = self.ears.iter().find(|ear| ear.number == home);
+        ear.is_none_or(|ear| ear.state.server_is_away(&self.shared.link))
     }
 
     /// Channels that a server did not take, or gave up.

@@ -8,9 +8,10 @@ mod slots;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::join_all;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, ConnectionInfo};
 use tokio::sync::{Notify, watch};
@@ -32,6 +33,10 @@ pub struct Cluster {
     seeds: Vec<ConnectionInfo>,
     settings: Settings,
     nodes: RwLock<HashMap<Address, Node>>,
+    /// Which run of each primary was connected to last.
+    runs: Mutex<HashMap<Address, String>>,
+    /// How often there was a primary, or a run of one, that had not been there before.
+    successions: AtomicU64,
     map: watch::Sender<Arc<SlotMap>>,
     /// Somebody found that the map is not right any more.
     outdated: Notify,
@@ -49,7 +54,8 @@ impl Cluster {
     pub async fn connect(seeds: Vec<ConnectionInfo>, settings: Settings) -> Result<Arc<Self>, BackendError> {
         let map = watch::Sender::new(Arc::default());
         let outdated = Notify::new();
-        let cluster = Arc::new(Self { seeds, settings, nodes: RwLock::default(), map, outdated });
+        let (runs, successions) = (Mutex::default(), AtomicU64::new(0));
+        let cluster = Arc::new(Self { seeds, settings, nodes: RwLock::default(), runs, successions, map, outdated });
         cluster.refresh().await?;
         Ok(cluster)
     }
@@ -67,6 +73,10 @@ impl Cluster {
     /// Whether a node answered when it was looked at last.
     pub fn answers(&self, address: &Address) -> bool {
         self.nodes.read().contains_key(address)
+    }
+
+    pub fn successions(&self) -> u64 {
+        self.successions.load(Ordering::Acquire)
     }
 
     pub fn suspect(&self) {
@@ -93,7 +103,13 @@ impl Cluster {
         let mut complete = map.is_complete();
         for (address, outcome) in missing.into_iter().zip(connected) {
             match outcome {
-                Ok(node) => drop(self.nodes.write().insert(address, node)),
+                Ok((node, run)) => {
+                    // Before anything is sent there.
+                    if self.runs.lock().insert(address.clone(), run.clone()) != Some(run) {
+                        self.successions.fetch_add(1, Ordering::AcqRel);
+                    }
+                    self.nodes.write().insert(address, node);
+                }
                 Err(BackendError::Unavailable(error)) => {
                     tracing::debug!(%error, host = address.0, port = address.1, "a cluster node does not answer");
                     complete = false;
@@ -102,6 +118,8 @@ impl Cluster {
             }
         }
         self.nodes.write().retain(|address, _| map.primaries().contains(address));
+        // One that comes back after another was in its place is a successor, too.
+        self.runs.lock().retain(|address, _| map.primaries().contains(address));
         self.map.send_if_modified(|known| {
             let changed = *known != map;
             *known = map;
@@ -166,11 +184,11 @@ impl Cluster {
             .ok_or_else(|| BackendError::Unavailable("the cluster has no slots yet".to_owned()))
     }
 
-    async fn connect_node(&self, address: &Address) -> Result<Node, BackendError> {
+    async fn connect_node(&self, address: &Address) -> Result<(Node, String), BackendError> {
         let info = self.info(address).ok_or_else(|| BackendError::Unavailable("no seeds".to_owned()))?;
         let (mut messages, rare) = (self.open(&info).await?, self.open(&info).await?);
-        check_server(&mut messages, "cluster").await?;
-        Ok(Node { messages, rare })
+        let run = check_server(&mut messages, "cluster").await?;
+        Ok((Node { messages, rare }, run))
     }
 
     async fn open(&self, info: &ConnectionInfo) -> Result<MultiplexedConnection, BackendError> {

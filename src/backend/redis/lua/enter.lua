@@ -5,7 +5,8 @@
 --       7 'join' | 'restore' | 'heir', 8 epoch the node knows, or '' (restore only), 9 account or '', 10 payload (the coming
 --       of an account's session), 11 when the lease ends, in ms; and to join or inherit: 12 '1' if the room must exist, 13 password hash
 --       that was proven, or '', 14 key and 15 name under which it may be permitted to enter, 16 the most that may wait for that,
---       17 number of its request, 18 member in whose place it goes on (heir only).
+--       17 number of its request, 18 member in whose place it goes on and 19 payload for the
+--       outbox that says so (heir only).
 -- Returns {'in', epoch, offset, time_us, members, announced (1 or 0)}; without an announcement the position is the room's
 -- present one. {'fenced'} when the lease has ended. Or what door returns. A restored member is announced only if it was missing
 -- from a stream the node knows: then the others saw it leave. In a new stream nobody saw anything. An heir is in silently where the other is still in, with what
@@ -14,14 +15,15 @@ if fenced(ARGV[11]) then
   return {'fenced'}
 end
 local epoch = epoch_of(KEYS[1], ARGV[4])
-local how = ARGV[7]
+local how, inherits = ARGV[7], false
 if how == 'heir' then
   local was_noted = redis.call('HDEL', KEYS[4], ARGV[18]) == 1
   local was_member = redis.call('SREM', KEYS[3], ARGV[18]) == 1
   if was_member and redis.call('SREM', KEYS[6], ARGV[18]) == 1 then
     redis.call('SADD', KEYS[6], ARGV[5])
   end
-  how = (was_noted or was_member) and 'restore' or 'join'
+  inherits = was_noted or was_member
+  how = inherits and 'restore' or 'join'
 end
 local is_enrolled = ARGV[9] ~= '' and redis.call('SISMEMBER', KEYS[3], 'u:' .. ARGV[9]) == 1
 if how == 'join' and not is_enrolled and redis.call('SISMEMBER', KEYS[3], ARGV[5]) == 0 then
@@ -44,6 +46,10 @@ if announce then
 else
   epoch = epoch or begun(KEYS[1], KEYS[2], ARGV[4])
   position = {epoch, tonumber(redis.call('HGET', KEYS[1], 'top') or '0'), '0'}
+  if inherits and KEYS[9] then
+    local now = redis.call('TIME')
+    follow_up(KEYS[9], ARGV[3], {position[1], position[2], now[1] .. string.format('%06d', now[2])}, ARGV[19])
+  end
 end
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[2])

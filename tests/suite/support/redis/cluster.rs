@@ -49,7 +49,7 @@ impl Cluster {
         let bus_port = |node: &Redis| node.list(&["CONFIG", "GET", "cluster-port"])[1].clone();
         let [first, others @ ..] = self.nodes.as_slice() else { return };
         for other in others {
-            let port = other.port().to_string();
+            let port = other.door().to_string();
             done(first.query(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port(other)]));
         }
         self.settled();
@@ -79,8 +79,13 @@ impl Cluster {
     }
 
     pub fn url(&self) -> String {
-        let hosts: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
-        format!("redis+cluster://{}", hosts.join(","))
+        format!("redis+cluster://{}", self.hosts())
+    }
+
+    /// Where clients find its nodes.
+    pub fn hosts(&self) -> String {
+        let hosts: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.door())).collect();
+        hosts.join(",")
     }
 
     /// The slot of a key.
@@ -125,7 +130,7 @@ impl Cluster {
                 break;
             }
             for key in keys {
-                source.query(&["MIGRATE", "127.0.0.1", &target.port().to_string(), &key, "0", "5000"]);
+                source.query(&["MIGRATE", "127.0.0.1", &target.door().to_string(), &key, "0", "5000"]);
             }
         }
         for node in [target, source] {

@@ -19,6 +19,7 @@ use super::{DEADLINE, POLL, ports, process};
 
 pub struct Redis {
     port: u16,
+    tls_port: u16,
     recipe: Recipe,
     folder: TempDir,
     child: Child,
@@ -44,10 +45,10 @@ impl Redis {
         let mut said = String::new();
         for _ in 0..10 {
             let folder = TempDir::new().expect("a temporary folder can be made");
-            let port = ports::lasting();
-            let mut child = recipe.spawn(port, &folder);
+            let (port, tls_port) = (ports::lasting(), ports::lasting());
+            let mut child = recipe.spawn(port, tls_port, &folder);
             if answers(port, &folder, &mut child) {
-                return Self { port, recipe, folder, child };
+                return Self { port, tls_port, recipe, folder, child };
             }
             said = log(&folder);
         }
@@ -58,8 +59,19 @@ impl Redis {
         self.port
     }
 
+    /// The port by which clients and other servers come.
+    pub fn door(&self) -> u16 {
+        if self.recipe.credentials.is_some() { self.tls_port } else { self.port }
+    }
+
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Passes nothing on to replicas any more, and lets none come back: what it takes from now on goes with it.
+    pub fn starve_replicas(&self) {
+        assert_eq!(self.text(&["ACL", "SETUSER", "default", "-psync", "-sync"]), "OK");
+        self.query(&["CLIENT", "KILL", "TYPE", "replica"]);
     }
 
     /// Ends it in order; a durable one has its data afterwards.
@@ -74,7 +86,7 @@ impl Redis {
 
     /// Starts it again on the same port after [`Self::stop`] or [`Self::kill9`].
     pub fn start_again(&mut self) {
-        self.child = self.recipe.spawn(self.port, &self.folder);
+        self.child = self.recipe.spawn(self.port, self.tls_port, &self.folder);
         assert!(
             answers(self.port, &self.folder, &mut self.child),
             "redis-server does not come back; its log:\n{}",

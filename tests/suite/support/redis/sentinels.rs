@@ -5,7 +5,7 @@ use super::{Kind, Recipe, Redis};
 
 const SENTINELS: usize = 3;
 /// The name under which the master is watched.
-const SERVICE: &str = "chat";
+pub const SERVICE: &str = "chat";
 
 pub struct Sentinels {
     /// The first is the master at the beginning.
@@ -22,7 +22,7 @@ impl Sentinels {
     pub fn of(recipe: &Recipe, replicated: bool) -> Self {
         let plain = recipe.clone().line("save \"\"").line("repl-diskless-sync-delay 0");
         let mut servers = vec![Redis::start_with(plain.clone())];
-        let port = servers[0].port();
+        let port = servers[0].door();
         if replicated {
             let replica = Redis::start_with(plain.line(format!("replicaof 127.0.0.1 {port}")));
             wait_for("the replica is in sync", || {
@@ -54,14 +54,19 @@ impl Sentinels {
     }
 
     pub fn url(&self) -> String {
-        let hosts: Vec<String> = self.sentinels.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
-        format!("redis+sentinel://{}/{SERVICE}", hosts.join(","))
+        format!("redis+sentinel://{}/{SERVICE}", self.hosts())
+    }
+
+    /// Where clients find the Sentinels.
+    pub fn hosts(&self) -> String {
+        let hosts: Vec<String> = self.sentinels.iter().map(|node| format!("127.0.0.1:{}", node.door())).collect();
+        hosts.join(",")
     }
 
     /// Which server the Sentinels call the master.
     pub fn master(&self) -> usize {
         let port = self.sentinels[0].list(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE])[1].clone();
-        self.servers.iter().position(|server| server.port().to_string() == port).expect("the master is one of ours")
+        self.servers.iter().position(|server| server.door().to_string() == port).expect("the master is one of ours")
     }
 
     /// Has the Sentinels make the replica the master, as if somebody asked for it, and waits until all of them know.

@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::super::process;
+use super::secure::Credentials;
 
 /// A server's make. The first is the distribution's, the others are fetched by `tests/run`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +40,13 @@ pub struct Recipe {
     pub flags: Vec<String>,
     /// Ends with this process, for a server that no test owns alone; else it ends with the test.
     pub shared: bool,
+    /// For a server that speaks TLS, with clients and with its like, beside the port by which tests look into it.
+    pub credentials: Option<Arc<Credentials>>,
 }
 
 impl Recipe {
     pub fn new(kind: Kind) -> Self {
-        Self { kind, lines: Vec::new(), flags: Vec::new(), shared: false }
+        Self { kind, lines: Vec::new(), flags: Vec::new(), shared: false, credentials: None }
     }
 
     pub fn line(mut self, line: impl Into<String>) -> Self {
@@ -50,13 +54,34 @@ impl Recipe {
         self
     }
 
-    pub fn spawn(&self, port: u16, folder: &TempDir) -> Child {
+    pub fn through_tls(mut self, credentials: &Arc<Credentials>) -> Self {
+        self.credentials = Some(credentials.clone());
+        self
+    }
+
+    /// What the file says of TLS.
+    fn tls_lines(&self, tls_port: u16) -> Vec<String> {
+        let Some(Credentials { certificate, key, .. }) = self.credentials.as_deref() else { return Vec::new() };
+        let is_cluster = self.lines.iter().any(|line| line == "cluster-enabled yes");
+        let mut lines = vec![
+            format!("tls-port {tls_port}"),
+            format!("tls-cert-file {}", certificate.display()),
+            format!("tls-key-file {}", key.display()),
+            format!("tls-ca-cert-file {}", certificate.display()),
+            "tls-auth-clients yes".to_owned(),
+            "tls-replication yes".to_owned(),
+        ];
+        lines.extend(is_cluster.then(|| "tls-cluster yes".to_owned()));
+        lines
+    }
+
+    pub fn spawn(&self, port: u16, tls_port: u16, folder: &TempDir) -> Child {
         let path = config_file(folder);
         // A server that was here before has noted in its file what it must know again.
         if !path.exists() {
             let mut file = File::create(&path).expect("the configuration can be written");
             let own = [format!("port {port}"), "bind 127.0.0.1".to_owned(), format!("dir {}", folder.path().display())];
-            for line in own.iter().chain(&self.lines) {
+            for line in own.iter().chain(&self.lines).chain(&self.tls_lines(tls_port)) {
                 writeln!(file, "{line}").expect("the configuration can be written");
             }
         }

@@ -1,9 +1,13 @@
 //! Sentinels and clusters change while people talk: nothing acknowledged is lost, and everything goes on without a restart.
 
+mod losses;
+mod secure;
+mod starting;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::task::{JoinHandle, block_in_place};
 
@@ -11,11 +15,9 @@ use crate::support::client::Client;
 use crate::support::dialect::Dialect::{Action, Pychat};
 use crate::support::dialect::Transport;
 use crate::support::node::{Node, Plan};
+use crate::support::redis::Kind;
 use crate::support::redis::cluster::Cluster;
-use crate::support::redis::secure::Secure;
-use crate::support::redis::sentinels::Sentinels;
-use crate::support::redis::{Kind, Reply};
-use crate::support::{eventually, until};
+use crate::support::until;
 
 const UNAVAILABLE: &str = "Service is unavailable, try again";
 
@@ -33,9 +35,8 @@ struct Talk {
 }
 
 impl Talk {
-    async fn begin(url: &str) -> Self {
-        let plan = || Plan::at(url).start();
-        let nodes = [plan(), plan()];
+    async fn begin(plan: &Plan) -> Self {
+        let nodes = [plan.start(), plan.start()];
         let mut talker = Client::connect(&nodes[0], Action, Transport::WebSocket).await;
         talker.claim("talker").await;
         let mut listeners =
@@ -123,59 +124,14 @@ async fn heard_by(listener: &mut Client, said: &HashMap<&'static str, Vec<String
     heard
 }
 
-/// Certificates on both sides, a user with exactly the documented rights, a prefix; all by the settings of the program.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_talk_through_tls_as_a_user_with_the_documented_rights() {
-    let server = Secure::start(false);
-    let [certificate, key] = server.files().map(|path| path.display().to_string());
-    let url = server.url_for("gateway", "chat:");
-    let plan = Plan::at(&url).set("redis.key_prefix", "chat:").set("redis.ca_file", &certificate);
-    let plan = plan.set("redis.certificate", &certificate).set("redis.key", &key);
-    let nodes = [plan.start(), plan.start()];
-    let mut alice = Client::member(&nodes[0], Action, "alice", "red").await;
-    let mut bob = Client::member(&nodes[1], Pychat, "bob", "red").await;
-    alice.say("red", "hello").await;
-    bob.expect_message("alice", "hello").await;
-    let strange = server.redis.list(&["KEYS", "*"]).into_iter().find(|key| !key.starts_with("chat:"));
-    assert_eq!(strange, None, "a key without the prefix");
-    let denied = server.redis.query(&["ACL", "LOG"]);
-    assert_eq!(denied, Reply::List(Vec::new()), "the documented rights are not all that is needed");
-}
-
 fn report(what: &str, since: Instant) {
     println!("{what}: all rooms again after {:.1} s", since.elapsed().as_secs_f64());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failover_that_sentinels_make_in_order_loses_nothing() {
-    let servers = block_in_place(|| Sentinels::start(Kind::Redis7));
-    let talk = Talk::begin(&servers.url()).await;
-    talk.goes_on().await;
-    // A sentinel holds back a second one for a while.
-    let began = Instant::now();
-    block_in_place(|| servers.fail_over());
-    talk.goes_on().await;
-    report("failover by Sentinels", began);
-    talk.nothing_was_lost().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_master_is_replaced_by_the_one_that_sentinels_choose() {
-    let mut servers = block_in_place(|| Sentinels::start(Kind::Valkey8));
-    let talk = Talk::begin(&servers.url()).await;
-    talk.goes_on().await;
-    let began = Instant::now();
-    let killed = servers.kill9_master();
-    until("there is another master", async || servers.master() != killed).await;
-    talk.goes_on().await;
-    report("killed master, Sentinels with down-after 1 s", began);
-    works_again(talk).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_moves_slots_and_fails_over_in_order_and_nothing_is_lost() {
     let cluster = block_in_place(|| Cluster::start(Kind::Redis7));
-    let talk = Talk::begin(&cluster.url()).await;
+    let talk = Talk::begin(&Plan::at(&cluster.url())).await;
     talk.goes_on().await;
     for room in ROOMS {
         let key = format!("{{{room}}}");
@@ -187,53 +143,4 @@ async fn a_cluster_moves_slots_and_fails_over_in_order_and_nothing_is_lost() {
     talk.goes_on().await;
     report("failover in a cluster", began);
     talk.nothing_was_lost().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_primary_of_a_cluster_is_replaced_and_the_others_go_on() {
-    let mut cluster = block_in_place(|| Cluster::start(Kind::Redis8));
-    let talk = Talk::begin(&cluster.url()).await;
-    talk.goes_on().await;
-    let began = Instant::now();
-    cluster.nodes[1].kill9();
-    talk.goes_on().await;
-    report("killed primary, node timeout 1 s", began);
-    works_again(talk).await;
-}
-
-/// After a server was killed, what it had not passed on is gone. What is said from now on is heard, once and in order.
-async fn works_again(mut talk: Talk) {
-    eventually("both nodes are ready", async || {
-        for node in &talk.nodes {
-            let answer = node.admin("/readyz").await;
-            if answer.status != 200 {
-                return Err(answer.body);
-            }
-        }
-        Ok(())
-    })
-    .await;
-    talk.stop.store(true, Ordering::Relaxed);
-    let (mut talker, _) = talk.talker.await.expect("the talker talks to the end");
-    for (number, room) in ROOMS.iter().cycle().take(5 * ROOMS.len()).enumerate() {
-        talker.say(room, &format!("afterwards {number}")).await;
-    }
-    for listener in &mut talk.listeners {
-        let mut heard = Vec::new();
-        while heard.len() < 5 * ROOMS.len() {
-            let message = listener.message().await;
-            heard.extend(message.text.strip_prefix("afterwards ").map(|number| number.parse::<usize>().unwrap()));
-        }
-        for (place, room) in ROOMS.iter().enumerate() {
-            let of_room: Vec<usize> = heard.iter().copied().filter(|number| number % ROOMS.len() == place).collect();
-            assert!(of_room.is_sorted() && of_room.len() == 5, "{room}: {of_room:?}");
-        }
-    }
-    let mut late =
-        tokio::time::timeout(Duration::from_secs(20), Client::member(&talk.nodes[1], Pychat, "late", "brandnew"))
-            .await
-            .expect("a new name and a new room");
-    talker.join("brandnew").await;
-    talker.say("brandnew", "welcome").await;
-    late.expect_message("talker", "welcome").await;
 }
