@@ -6,29 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::BackendError;
-use crate::chat::{Envelope, Epoch, Event, MessageId, Nickname, Position, RoomId, SessionId};
-
-/// What a stream holds after a position.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatchUp {
-    /// What was missed, in order; holds no hole.
-    pub missed: Vec<Envelope>,
-    /// Set when something between the asked position and `missed` is lost: the epoch and offset after which the stream
-    /// goes on.
-    pub skipped_to: Option<(Epoch, u64)>,
-    /// The stream's epoch, `None` where there is no stream. It may be another than the asked position's though nothing is lost.
-    pub epoch: Option<Epoch>,
-}
-
-impl CatchUp {
-    /// Where the stream was read up to, from a position on.
-    pub fn newest(&self, from: Position) -> Position {
-        let last = self.missed.last().map(|envelope| envelope.position);
-        let skipped = self.skipped_to.map(|(epoch, offset)| Position { epoch, offset });
-        let epoch = self.epoch.unwrap_or(from.epoch);
-        last.or(skipped).unwrap_or(Position { epoch, ..from })
-    }
-}
+use crate::chat::{CatchUp, Envelope, Event, MessageId, Nickname, Position, RoomId, SessionId};
 
 /// Who may publish an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

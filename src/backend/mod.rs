@@ -43,7 +43,7 @@ mod users;
 use std::sync::Arc;
 
 pub use attempts::{ATTEMPTS_MAX, Attempts, FIRST_WAIT, LONGEST_WAIT};
-pub use broker::{Broker, CatchUp, KEY_LIFE, Key, Publication, Published, Publisher};
+pub use broker::{Broker, KEY_LIFE, Key, Publication, Published, Publisher};
 pub use census::{Census, ClusterCount, NodeCount};
 use directory::REVOCATIONS_MAX;
 pub use directory::{Directory, Registered};

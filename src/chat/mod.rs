@@ -5,6 +5,7 @@
 
 mod account;
 mod bucket;
+mod catch_up;
 mod close;
 mod command;
 mod conduct;
@@ -21,6 +22,7 @@ mod user;
 
 pub use account::{Identity, Login, LoginId, Revocation};
 pub use bucket::TokenBucket;
+pub use catch_up::{CatchUp, Seam};
 pub use close::CloseReason;
 pub use command::{
     Command, Credential, From, Page, Place, Reply, ResumedRoom, Returned, RoomRef, Source, Span, TimeRange,

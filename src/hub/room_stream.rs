@@ -1,6 +1,6 @@
 //! Whether an event is the next one: pure bookkeeping over positions.
 
-use crate::chat::{Epoch, Position};
+use crate::chat::Position;
 
 /// What to do with an event at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,14 +53,15 @@ impl RoomStream {
     }
 
     /// Continues from a position after a gap that cannot be filled.
-    pub fn skip_to(&mut self, epoch: Epoch, offset: u64) {
-        self.delivered = Some(Position { epoch, offset });
+    pub fn skip_to(&mut self, position: Position) {
+        self.delivered = Some(position);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Epoch;
 
     fn at(epoch: u64, offset: u64) -> Position {
         Position { epoch: Epoch::new(epoch), offset }
@@ -76,7 +77,7 @@ mod tests {
         assert_eq!(stream.accept(at(1, 10)), Step::Missed);
         assert_eq!(stream.accept(at(2, 9)), Step::Missed, "a new epoch is never taken for the next event");
         assert_eq!(stream.delivered(), Some(at(1, 8)));
-        stream.skip_to(Epoch::new(2), 8);
+        stream.skip_to(at(2, 8));
         assert_eq!(stream.accept(at(2, 9)), Step::Deliver);
     }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Chat;
-use crate::backend::{BackendError, CatchUp, Heard, Inbound, Proclamation, decode_live};
+use crate::backend::{BackendError, Heard, Inbound, Proclamation, decode_live};
 use crate::chat::{Envelope, Position, RoomId};
 use crate::hub::Delivered;
 use crate::planted::{self, Bug};
@@ -145,19 +145,19 @@ impl Chat {
         let read = self.backend.broker.catch_up(room, from).await;
         let outcome = match &read {
             Err(_) => "failed",
-            Ok(CatchUp { skipped_to: Some(_), .. }) => "incomplete",
+            Ok(read) if read.seam.gap().is_some() => "incomplete",
             Ok(_) => "complete",
         };
         self.metrics.backfills_total.with_label_values(&[outcome]).inc();
         let mut read = read?;
-        if let Some((epoch, offset)) = read.skipped_to {
+        if let Some(Position { epoch, offset }) = read.seam.gap() {
             self.metrics.gaps_total.inc();
             tracing::warn!(%room, epoch = epoch.value(), offset, "part of the stream is lost");
         }
         if planted::has(Bug::DropBackfill) {
             read.missed.clear();
         }
-        Ok(self.hub.caught_up(room, &read.missed, read.skipped_to, read.epoch))
+        Ok(self.hub.caught_up(room, &read))
     }
 
     /// Reads a room's stream at once, though nobody noticed yet that something was not heard. `false` when somebody reads it

@@ -43,11 +43,11 @@ impl Chat {
         let may_be_of_stream = since.epoch != position.epoch || since.offset <= position.offset;
         if may_be_of_stream
             && let Ok(mut read) = self.backend.broker.catch_up(room, since).await
-            && read.skipped_to.is_none()
+            && read.seam.gap().is_none()
         {
             read.missed.truncate(AT_ONCE);
             self.metrics.recoveries_total.with_label_values(&["complete"]).inc();
-            let told = Position { epoch: read.epoch.unwrap_or(since.epoch), ..since };
+            let told = read.seam.goes_on_after(since);
             return Replay { room: room.clone(), member, recovered: true, told, read: Some(read.missed) };
         }
         self.metrics.recoveries_total.with_label_values(&["incomplete"]).inc();
@@ -82,12 +82,10 @@ impl Chat {
                     return;
                 }
             };
-            if let Some((epoch, offset)) = next.skipped_to {
+            told = next.seam.goes_on_after(told);
+            if next.seam.gap().is_some() {
                 // It was trimmed while its reader was slow.
-                told = Position { epoch, offset };
                 member.tell_gap(&room, told, false);
-            } else if let Some(epoch) = next.epoch {
-                told.epoch = epoch;
             }
             let mut missed = next.missed;
             missed.truncate(AT_ONCE);

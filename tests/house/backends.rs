@@ -171,7 +171,7 @@ use crosstalk::backend::{
     Publisher, Ticket, decode_live, inbound,
 };
 use crosstalk::chat::{
-    Actor, Envelope, Epoch, Event, EventKind, MessageId, Nickname, NodeId, Position, RoomId, SessionId,
+    Actor, CatchUp, Envelope, Epoch, Event, EventKind, MessageId, Nickname, NodeId, Position, RoomId, Seam, SessionId,
 };
 use crosstalk::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;

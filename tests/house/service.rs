@@ -9,11 +9,11 @@ use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::auth::{TokenSettings, Tokens};
 use crosstalk::backend::embedded::{Embedded, Retention};
 use crosstalk::backend::{
-    Backend, BackendError, Broker, CatchUp, Heard, Holder, InboundSender, Publication, Published, inbound,
+    Backend, BackendError, Broker, Heard, Holder, InboundSender, Publication, Published, inbound,
 };
 use crosstalk::chat::{
-    AccessType, CloseReason, Command, Conduct, Credential, Envelope, Login, LoginId, Nickname, Position, Refusal,
-    Reply, Revocation, RoomId, RoomRef, RoomWishes, SessionId,
+    AccessType, CatchUp, CloseReason, Command, Conduct, Credential, Envelope, Login, LoginId, Nickname, Position,
+    Refusal, Reply, Revocation, RoomId, RoomRef, RoomWishes, SessionId,
 };
 use crosstalk::hub::{Call, Mailbox, Outgoing, PutOut, WireFormat};
 use crosstalk::service::{Accounts, Chat, ChatLimits, Participant, PasswordSettings, Passwords, ServerNames, dispatch};

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::super::{
-    BackendError, Broker, CatchUp, Heard, KEY_LIFE, Publication, Published, Publisher, decode_event, encode_event,
+    BackendError, Broker, Heard, KEY_LIFE, Publication, Published, Publisher, decode_event, encode_event,
 };
 use super::Embedded;
 use super::state::{State, Work};
 use super::store::{Batch, KeyOf, LogRow, RoomRow};
-use crate::chat::{Envelope, Epoch, Event, EventKind, MessageId, Nickname, Position, RoomId};
+use crate::chat::{CatchUp, Envelope, Epoch, Event, EventKind, MessageId, Nickname, Position, RoomId, Seam};
 
 /// Keys remembered at once, the newest ones.
 const KEYS_MAX: usize = 100_000;
@@ -130,14 +130,17 @@ impl State {
 
     fn catch_up(&mut self, id: &RoomId, last: Position, work: &mut Work) -> Result<CatchUp, BackendError> {
         let Some(row) = self.rooms.get(id).map(|room| room.row) else {
-            return Ok(CatchUp { missed: Vec::new(), skipped_to: None, epoch: None });
+            return Ok(CatchUp { missed: Vec::new(), seam: Seam::NoStream });
         };
         let after = if row.epoch == last.epoch.value() { last.offset } else { 0 };
         let missed = self.read(id, row.epoch, after, work)?;
         let oldest = missed.first().map_or(row.top + 1, |envelope| envelope.position.offset);
-        let skipped = row.epoch != last.epoch.value() || oldest > after + 1;
         let epoch = Epoch::new(row.epoch);
-        Ok(CatchUp { missed, skipped_to: skipped.then_some((epoch, oldest - 1)), epoch: Some(epoch) })
+        let seam = match epoch == last.epoch && oldest <= after + 1 {
+            true => Seam::Whole(epoch),
+            false => Seam::Torn(Position { epoch, offset: oldest - 1 }),
+        };
+        Ok(CatchUp { missed, seam })
     }
 
     fn history(&mut self, id: &RoomId, work: &mut Work) -> Result<Vec<Envelope>, BackendError> {

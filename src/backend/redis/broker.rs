@@ -7,12 +7,10 @@ use redis::Value;
 use redis::streams::StreamRangeReply;
 use tokio::sync::oneshot;
 
-use super::super::{
-    BackendError, Broker, CatchUp, KEY_LIFE, Publication, Published, Publisher, decode_event, encode_event,
-};
+use super::super::{BackendError, Broker, KEY_LIFE, Publication, Published, Publisher, decode_event, encode_event};
 use super::Redis;
 use super::applicants::{account_key, member_key};
-use crate::chat::{Envelope, Epoch, EventKind, MessageId, Position, RoomId};
+use crate::chat::{CatchUp, Envelope, Epoch, EventKind, MessageId, Position, RoomId, Seam};
 
 #[async_trait]
 impl Broker for Redis {
@@ -82,7 +80,7 @@ impl Broker for Redis {
             self.timed(call.invoke_async(&mut *connection)).await?;
         let Ok(epoch) = epoch.parse().map(Epoch::new) else {
             // No stream: whatever comes next begins a new epoch and is noticed by that.
-            return Ok(CatchUp { missed: Vec::new(), skipped_to: None, epoch: None });
+            return Ok(CatchUp { missed: Vec::new(), seam: Seam::NoStream });
         };
         let mut missed = read_entries(epoch, &entries);
         // What cannot be read, or was trimmed in the middle, ends the run that holds no hole; the newest run counts.
@@ -91,8 +89,11 @@ impl Broker for Redis {
             missed.drain(..=hole);
         }
         let oldest = missed.first().map_or(top + 1, |envelope| envelope.position.offset);
-        let skipped = !is_known || oldest > last.offset + 1;
-        Ok(CatchUp { missed, skipped_to: skipped.then_some((epoch, oldest - 1)), epoch: Some(epoch) })
+        let seam = match is_known && oldest <= last.offset + 1 {
+            true => Seam::Whole(epoch),
+            false => Seam::Torn(Position { epoch, offset: oldest - 1 }),
+        };
+        Ok(CatchUp { missed, seam })
     }
 
     async fn history(&self, room: &RoomId) -> Result<Vec<Envelope>, BackendError> {

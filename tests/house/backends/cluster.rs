@@ -28,6 +28,13 @@ fn swept(memberships: u64) -> Swept {
     Swept { nodes: 1, memberships, ..Swept::default() }
 }
 
+/// What a failover to a replica that lags behind does to the stream of the room `red`: of five events it keeps three.
+fn roll_back(server: &Server) {
+    server.query(&["HSET", "t:room:{red}", "top", "3"]);
+    server.query(&["XDEL", "t:room:{red}:log", "4-0", "5-0"]);
+    server.query(&["XSETID", "t:room:{red}:log", "3-0"]);
+}
+
 pub(super) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !condition().await {
@@ -143,7 +150,7 @@ async fn a_lost_dataset_is_a_new_epoch_and_restores_silently() {
     let said = node.say(&red, &alice, "first of the new epoch").await;
     assert_eq!(said, Position { offset: 1, epoch: restored.position.epoch });
     let missed = node.backend.broker.catch_up(&red, entered.position).await.unwrap();
-    assert_eq!((missed.skipped_to, offsets(&missed.missed)), (Some((said.epoch, 0)), vec![1]));
+    assert_eq!((missed.seam, offsets(&missed.missed)), (Seam::Torn(Position { offset: 0, ..said }), vec![1]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -155,12 +162,11 @@ async fn a_stream_that_was_rolled_back_goes_on_under_a_new_epoch() {
     for number in 2..=5 {
         node.say(&red, &actor(1, "alice"), &number.to_string()).await;
     }
-    // What a failover to a replica that lags behind does.
-    server.query(&["HSET", "t:room:{red}", "top", "3"]);
+    roll_back(&server);
+    // Retention may take what was left.
     server.query(&["XTRIM", "t:room:{red}:log", "MAXLEN", "0"]);
-    server.query(&["XSETID", "t:room:{red}:log", "3-0"]);
     let missed = node.backend.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
-    let (epoch, offset) = missed.skipped_to.expect("the loss is told");
+    let Position { epoch, offset } = missed.seam.gap().expect("the loss is told");
     assert_eq!(offset, 3);
     assert_ne!(epoch, first.epoch);
     assert_eq!(node.say(&red, &actor(1, "alice"), "4 anew").await, Position { epoch, offset: 4 });
@@ -178,25 +184,24 @@ async fn what_is_said_after_a_failover_is_not_taken_for_what_it_lost() {
     // The replica that took over had three of them, and more is said before anybody looks.
     let run = server.text(&["HGET", "t:room:{red}", "run"]);
     server.query(&["HDEL", "t:room:{red}", &format!("on:{run}")]);
-    server.query(&["HSET", "t:room:{red}", "top", "3", "run", "of the server before"]);
-    server.query(&["XDEL", "t:room:{red}:log", "4-0", "5-0"]);
-    server.query(&["XSETID", "t:room:{red}:log", "3-0"]);
+    server.query(&["HSET", "t:room:{red}", "run", "of the server before"]);
+    roll_back(&server);
     for number in 4..=6 {
         node.say(&red, &actor(1, "alice"), &format!("{number} anew")).await;
     }
     let missed = node.backend.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
-    let (epoch, offset) = missed.skipped_to.expect("the loss is told");
+    let Position { epoch, offset } = missed.seam.gap().expect("the loss is told");
     assert_ne!(epoch, first.epoch);
     assert_eq!((offset, offsets(&missed.missed)), (3, vec![4, 5, 6]));
     let behind = node.backend.broker.catch_up(&red, Position { offset: 2, ..first }).await.unwrap();
     assert_eq!(
-        (offsets(&behind.missed), behind.skipped_to),
-        (vec![3, 4, 5, 6], None),
+        (offsets(&behind.missed), behind.seam),
+        (vec![3, 4, 5, 6], Seam::Whole(epoch)),
         "who knew what is kept missed nothing"
     );
     assert_eq!(behind.newest(first), Position { epoch, offset: 6 });
     let nothing_new = node.backend.broker.catch_up(&red, Position { epoch, offset: 6 }).await.unwrap();
-    assert_eq!((nothing_new.missed.len(), nothing_new.skipped_to), (0, None));
+    assert_eq!(nothing_new, CatchUp { missed: Vec::new(), seam: Seam::Whole(epoch) });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -208,14 +213,12 @@ async fn who_finds_out_later_that_a_stream_was_rolled_back_reads_nothing_again()
     for number in 2..=5 {
         node.say(&red, &actor(1, "alice"), &number.to_string()).await;
     }
-    server.query(&["HSET", "t:room:{red}", "top", "3"]);
-    server.query(&["XDEL", "t:room:{red}:log", "4-0", "5-0"]);
-    server.query(&["XSETID", "t:room:{red}:log", "3-0"]);
+    roll_back(&server);
     let quick = node.backend.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
-    let (epoch, _) = quick.skipped_to.expect("the loss is told");
+    let Position { epoch, .. } = quick.seam.gap().expect("the loss is told");
     node.say(&red, &actor(1, "alice"), "4 anew").await;
     let late = node.backend.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
-    assert_eq!((offsets(&late.missed), late.skipped_to), (vec![4], Some((epoch, 3))));
+    assert_eq!((offsets(&late.missed), late.seam), (vec![4], Seam::Torn(Position { epoch, offset: 3 })));
     let behind = node.backend.broker.catch_up(&red, Position { offset: 2, ..first }).await.unwrap();
     assert_eq!(offsets(&behind.missed), [3, 4], "what was not lost is not skipped");
 }

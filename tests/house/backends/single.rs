@@ -153,7 +153,7 @@ async fn catching_up_gives_exactly_what_was_missed(node: Node) {
     }
     for offset in 1..=10 {
         let missed = node.backend.broker.catch_up(&red, Position { offset, ..first }).await.unwrap();
-        assert_eq!(missed.skipped_to, None);
+        assert_eq!(missed.seam, Seam::Whole(first.epoch));
         assert_eq!(offsets(&missed.missed), (offset + 1..=10).collect::<Vec<_>>());
         assert!(missed.missed.iter().all(|envelope| envelope.position.epoch == first.epoch));
     }
@@ -168,10 +168,10 @@ async fn catching_up_beyond_the_retention_says_so(node: Node) {
         node.say(&red, &who, &number.to_string()).await;
     }
     let missed = node.backend.broker.catch_up(&red, first).await.unwrap();
-    let (epoch, skipped_to) = missed.skipped_to.expect("the hole is told");
+    let Position { epoch, offset } = missed.seam.gap().expect("the hole is told");
     assert_eq!(epoch, first.epoch);
-    assert!(skipped_to > 1 && skipped_to <= 400 - KEPT, "{skipped_to}");
-    assert_eq!(offsets(&missed.missed), (skipped_to + 1..=400).collect::<Vec<_>>());
+    assert!(offset > 1 && offset <= 400 - KEPT, "{offset}");
+    assert_eq!(offsets(&missed.missed), (offset + 1..=400).collect::<Vec<_>>());
 }
 
 async fn another_epoch_is_told(node: Node) {
@@ -179,7 +179,7 @@ async fn another_epoch_is_told(node: Node) {
     let position = node.say(&red, &actor(1, "alice"), "1").await;
     let other = Position { epoch: crosstalk::chat::Epoch::new(position.epoch.value() ^ 1), offset: 7 };
     let missed = node.backend.broker.catch_up(&red, other).await.unwrap();
-    assert_eq!(missed.skipped_to, Some((position.epoch, 0)));
+    assert_eq!(missed.seam, Seam::Torn(Position { offset: 0, ..position }));
     assert_eq!(offsets(&missed.missed), [1]);
 }
 
@@ -211,7 +211,7 @@ async fn an_unknown_room_has_no_members_and_no_history(node: Node) {
     assert_eq!(node.backend.broker.history(&room("nowhere")).await, Ok(Vec::new()));
     let lost = Position { epoch: crosstalk::chat::Epoch::new(1), offset: 5 };
     let missed = node.backend.broker.catch_up(&room("nowhere"), lost).await.unwrap();
-    assert_eq!((missed.missed.len(), missed.skipped_to), (0, None));
+    assert_eq!(missed, CatchUp { missed: Vec::new(), seam: Seam::NoStream });
 }
 
 async fn a_barrier_comes_after_what_was_published_before(mut node: Node) {

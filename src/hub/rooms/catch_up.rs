@@ -1,0 +1,111 @@
+//! What was not heard is read from the stream, while live delivery waits.
+
+use super::member::Phase;
+use super::{Hub, RoomState, reached};
+use crate::chat::{CatchUp, Epoch, Position, RoomId, Seam};
+use crate::hub::Step;
+
+impl Hub {
+    /// Nothing after this position is to be missed, though nobody entered at it.
+    pub fn begin_after(&self, id: &RoomId, last: Position) {
+        if let Some(room) = self.room(id) {
+            room.state.lock().stream.begin_after(last);
+        }
+    }
+
+    /// Stops live delivery for a room until [`Hub::caught_up`]; says from where the stream is to be read. `None` when
+    /// somebody does it already, or nothing was ever delivered.
+    pub fn begin_catch_up(&self, id: &RoomId) -> Option<Position> {
+        self.room(id)?.state.lock().begin_catch_up()
+    }
+
+    /// Delivers what was read from the stream, after whatever is lost. Returns the position to read on from, when more was heard
+    /// meanwhile.
+    pub fn caught_up(&self, id: &RoomId, read: &CatchUp) -> Option<Position> {
+        let room = self.room(id)?;
+        let mut state = room.state.lock();
+        match read.seam {
+            Seam::NoStream => {}
+            Seam::Whole(epoch) => state.go_on_under(epoch),
+            Seam::Torn(position) => {
+                state.stream.skip_to(position);
+                state.settle_after_skip(id, position);
+            }
+        }
+        for envelope in &read.missed {
+            if state.stream.accept(envelope.position) == Step::Deliver {
+                self.fan_out(id, &mut state, envelope);
+            }
+        }
+        state.catching_up = false;
+        let heard = state.heard.take();
+        let behind = match (heard, state.stream.delivered()) {
+            (Some(heard), Some(delivered)) if !reached(delivered, heard) => state.begin_catch_up(),
+            _ => None,
+        };
+        self.reap_if_empty(id, state);
+        behind
+    }
+
+    /// Gives a catch-up up; the next event heard starts another.
+    pub fn abandon_catch_up(&self, id: &RoomId) {
+        if let Some(room) = self.room(id) {
+            let mut state = room.state.lock();
+            state.catching_up = false;
+            state.heard = None;
+        }
+    }
+}
+
+impl RoomState {
+    pub(super) fn begin_catch_up(&mut self) -> Option<Position> {
+        if self.catching_up {
+            return None;
+        }
+        let from = self.stream.delivered()?;
+        self.catching_up = true;
+        Some(from)
+    }
+
+    /// The stream has another epoch by now, and is the same up to where it was delivered.
+    fn go_on_under(&mut self, epoch: Epoch) {
+        let Some(delivered) = self.stream.delivered().filter(|delivered| delivered.epoch != epoch) else { return };
+        self.stream.skip_to(Position { epoch, ..delivered });
+        for entry in self.members.values_mut() {
+            match &mut entry.phase {
+                Phase::Ahead(position) | Phase::Leaving { last: position, .. } if position.epoch == delivered.epoch => {
+                    position.epoch = epoch;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// After a hole nobody can wait for an event that may lie in it. Who may have missed something is told so.
+    fn settle_after_skip(&mut self, id: &RoomId, skipped_to: Position) {
+        self.members.retain(|_, entry| match &mut entry.phase {
+            Phase::Joining => {
+                entry.phase = Phase::Active;
+                // After the answer to the join.
+                entry.member.tell_gap(id, skipped_to, true);
+                true
+            }
+            Phase::Active => {
+                entry.member.tell_gap(id, skipped_to, false);
+                true
+            }
+            Phase::Ahead(told) => {
+                if told.epoch != skipped_to.epoch || told.offset < skipped_to.offset {
+                    entry.phase = Phase::Active;
+                    entry.member.tell_gap(id, skipped_to, false);
+                }
+                true
+            }
+            Phase::Waiting(heard) => {
+                heard.overrun = true;
+                true
+            }
+            Phase::Leaving { .. } => false,
+        });
+    }
+}

@@ -1,0 +1,166 @@
+//! Coming into a room and going out of it, by one's own will or another's.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::oneshot;
+
+use super::member::{Entry, Heard, LocalMember, Phase};
+use super::{Hub, RoomState, past, reached};
+use crate::chat::{EventKind, Position, RoomId, SessionId};
+use crate::hub::PutOut;
+
+/// What [`Hub::enter`] began.
+pub struct Arrival {
+    /// To be awaited before the broker is told of the new member; `None` when traffic flows already.
+    pub ready: Option<oneshot::Receiver<bool>>,
+}
+
+/// How a departure ends.
+pub enum Departure {
+    /// The member is out.
+    Done,
+    /// The member is out once its own leaving was delivered to it.
+    Pending(oneshot::Receiver<()>),
+}
+
+impl Hub {
+    /// Places a session in a room; it gets nothing until its own join arrives or [`Hub::entered`] says so.
+    pub fn enter(&self, id: &RoomId, member: LocalMember) -> Arrival {
+        self.place(id, member, Phase::Joining)
+    }
+
+    /// Places a session in a room that nobody joins or leaves; it gets what is heard from now on.
+    pub fn listen(&self, id: &RoomId, member: LocalMember) -> Arrival {
+        self.place(id, member, Phase::Active)
+    }
+
+    /// Places a session in a room in which it is to be told first what it missed; then [`Hub::activate`] it.
+    pub fn wait(&self, id: &RoomId, member: LocalMember) -> Arrival {
+        self.place(id, member, Phase::Waiting(Heard::default()))
+    }
+
+    fn place(&self, id: &RoomId, member: LocalMember, phase: Phase) -> Arrival {
+        let mut shard = self.shard(id).lock();
+        let room = shard.entry(id.clone()).or_insert_with(|| {
+            self.metrics.rooms.inc();
+            Arc::default()
+        });
+        room.state.lock().members.insert(member.session, Entry { member, phase });
+        let ready = (!room.ready.load(Ordering::Acquire)).then(|| self.interest.begin(id));
+        Arrival { ready }
+    }
+
+    /// A waiting member was told everything up to this position: what was heard since follows. `false` when that is not all,
+    /// and the stream is to be read once more.
+    pub fn activate(&self, id: &RoomId, session: SessionId, told: Position) -> bool {
+        let Some(room) = self.room(id) else { return true };
+        let mut state = room.state.lock();
+        state.stream.begin_after(told);
+        let Some(entry) = state.members.get_mut(&session) else { return true };
+        let Phase::Waiting(heard) = &mut entry.phase else { return true };
+        let heard = std::mem::take(heard);
+        if heard.overrun {
+            return false;
+        }
+        for (position, bytes) in heard.events {
+            if past(told, position) {
+                entry.member.mailbox.event(id, bytes, false);
+            }
+        }
+        entry.phase = Phase::Ahead(told);
+        true
+    }
+
+    /// What a waiting member missed cannot be told: it is told so, and hears what comes.
+    pub fn activate_past_gap(&self, id: &RoomId, session: SessionId) {
+        let Some(room) = self.room(id) else { return };
+        let mut state = room.state.lock();
+        let delivered = state.stream.delivered();
+        let Some(entry) = state.members.get_mut(&session) else { return };
+        entry.phase = Phase::Active;
+        if let Some(position) = delivered {
+            entry.member.tell_gap(id, position, false);
+        }
+    }
+
+    /// The broker accepted the member at this position. `repeated`: it had accepted it before, so that no new join will
+    /// be heard.
+    pub fn entered(&self, id: &RoomId, session: SessionId, position: Position, repeated: bool) {
+        let Some(room) = self.room(id) else { return };
+        let mut state = room.state.lock();
+        if repeated {
+            // No join of its own is there: what is at the position already happened before it came.
+            state.stream.begin_after(position);
+        } else {
+            state.stream.begin_at(position);
+        }
+        if repeated
+            && let Some(entry) = state.members.get_mut(&session)
+            && matches!(entry.phase, Phase::Joining)
+        {
+            entry.phase = Phase::Active;
+        }
+    }
+
+    /// Takes a session out at once.
+    pub fn remove(&self, id: &RoomId, session: SessionId) {
+        if let Some(room) = self.room(id) {
+            room.state.lock().members.swap_remove(&session);
+            self.reap(id);
+        }
+    }
+
+    /// Takes a session out once everything up to its own leaving, at `last`, has passed it.
+    pub fn remove_after(&self, id: &RoomId, session: SessionId, last: Position) -> Departure {
+        let Some(room) = self.room(id) else { return Departure::Done };
+        let mut state = room.state.lock();
+        if state.stream.delivered().is_some_and(|delivered| reached(delivered, last)) {
+            drop(state);
+            self.remove(id, session);
+            return Departure::Done;
+        }
+        let Some(entry) = state.members.get_mut(&session) else { return Departure::Done };
+        let (done, pending) = oneshot::channel();
+        entry.phase = Phase::Leaving { last, done: Some(done) };
+        Departure::Pending(pending)
+    }
+}
+
+impl RoomState {
+    /// Somebody was removed.
+    pub(super) fn put_out(&mut self, id: &RoomId, at: Position, kind: &EventKind) {
+        self.members.retain(|_, entry| {
+            let out = entry.member.is_put_out_by(kind);
+            if out {
+                entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: true });
+            }
+            !out
+        });
+    }
+
+    /// The room is gone. Who is still joining joins its next life.
+    pub(super) fn put_all_out(&mut self, id: &RoomId, at: Position) {
+        self.members.retain(|_, entry| match entry.phase {
+            Phase::Joining => true,
+            Phase::Active | Phase::Ahead(_) | Phase::Waiting(_) => {
+                entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: false });
+                false
+            }
+            Phase::Leaving { .. } => false,
+        });
+    }
+
+    pub(super) fn drop_departed(&mut self, delivered: Position) {
+        self.members.retain(|_, entry| match &mut entry.phase {
+            Phase::Leaving { last, done } if reached(delivered, *last) => {
+                if let Some(done) = done.take() {
+                    // Nobody may be waiting any more; that is fine.
+                    let _ = done.send(());
+                }
+                false
+            }
+            _ => true,
+        });
+    }
+}
