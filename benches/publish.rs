@@ -18,8 +18,8 @@ use crosstalk::chat::{Actor, Event, EventKind, MessageId, Nickname, RoomId, Sess
 use support::house::redis::{Redis as Server, Reply};
 
 const ROUNDS: usize = 5;
-const MESSAGES: usize = 40_000;
-const IN_FLIGHT: [usize; 4] = [1, 16, 64, 256];
+const MESSAGES: usize = 20_000;
+const IN_FLIGHT: [usize; 3] = [1, 64, 256];
 /// Many in flight: about them is the verdict.
 const MANY: usize = 64;
 const SHARE_MIN: f64 = 0.8;

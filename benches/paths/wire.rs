@@ -1,6 +1,6 @@
 //! Bytes to commands, events to bytes, for each dialect.
 
-use crosstalk::wire::{DialectKind, EventForm, Fanout, FramingKind, WireFormat};
+use crosstalk::wire::{DialectKind, EventForm, FramingKind, WireFormat};
 use divan::{Bencher, black_box};
 
 use super::{envelope, message, text};
@@ -40,5 +40,5 @@ const FORMS: [EventForm; 6] = [
 fn encode(bencher: Bencher, form: EventForm) {
     let envelope = envelope(message(100), 5);
     let format = WireFormat { form, framing: FramingKind::WebSocket };
-    bencher.bench_local(|| Fanout::new("main", black_box(&envelope)).bytes(format).cloned());
+    bencher.bench_local(|| format.event("main", black_box(&envelope)));
 }

@@ -6,7 +6,7 @@
 
 mod action;
 mod detect;
-mod fanout;
+mod format;
 mod framing;
 mod json;
 mod pychat;
@@ -16,11 +16,9 @@ mod simple;
 mod times;
 
 pub use detect::detect;
-pub use fanout::{Fanout, WireFormat};
+pub use format::WireFormat;
 pub use framing::{Frame, FramingError, FramingKind, Inbound, close_frame, frame, ping_frame};
 pub use scrp::AnswerForm;
-
-use bytes::Bytes;
 
 use crate::chat::{Command, Conduct, Envelope, Nickname, Notice, Refusal, Reply};
 
@@ -186,13 +184,4 @@ pub trait Dialect: Send + Sync {
 
     /// What answers no request, in one of this dialect's forms; `None` where the dialect has no words for it.
     fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>>;
-}
-
-impl WireFormat {
-    /// A notice in this format, ready to be written; `None` where the dialect has no words for it.
-    pub fn tell(self, notice: &Notice) -> Option<Bytes> {
-        let dialect = self.form.dialect();
-        let message = dialect.tell(self.form, notice)?;
-        Some(frame(self.framing, dialect.rules().line_end, &message))
-    }
 }

@@ -71,19 +71,21 @@ impl RoomState {
     fn go_on_under(&mut self, epoch: Epoch) {
         let Some(delivered) = self.stream.delivered().filter(|delivered| delivered.epoch != epoch) else { return };
         self.stream.skip_to(Position { epoch, ..delivered });
-        for entry in self.members.values_mut() {
-            match &mut entry.phase {
-                Phase::Ahead(position) | Phase::Leaving { last: position, .. } if position.epoch == delivered.epoch => {
-                    position.epoch = epoch;
-                }
-                _ => {}
+        for entry in self.members.iter_mut() {
+            let position = match &mut entry.phase {
+                Phase::Ahead(position) => position,
+                Phase::Leaving(leave) => &mut leave.last,
+                Phase::Waiting(_) | Phase::Joining | Phase::Active => continue,
+            };
+            if position.epoch == delivered.epoch {
+                position.epoch = epoch;
             }
         }
     }
 
     /// After a hole nobody can wait for an event that may lie in it. Who may have missed something is told so.
     fn settle_after_skip(&mut self, id: &RoomId, skipped_to: Position) {
-        self.members.retain(|_, entry| match &mut entry.phase {
+        self.members.retain(|entry| match &mut entry.phase {
             Phase::Joining => {
                 entry.phase = Phase::Active;
                 // After the answer to the join.
@@ -105,7 +107,7 @@ impl RoomState {
                 heard.overrun = true;
                 true
             }
-            Phase::Leaving { .. } => false,
+            Phase::Leaving(_) => false,
         });
     }
 }

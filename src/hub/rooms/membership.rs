@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::member::{Entry, Heard, LocalMember, Phase};
+use super::member::{Entry, Leave, LocalMember, Phase};
 use super::{Hub, RoomState, past, reached};
 use crate::chat::{EventKind, Position, RoomId, SessionId};
 use crate::hub::PutOut;
@@ -37,7 +37,7 @@ impl Hub {
 
     /// Places a session in a room in which it is to be told first what it missed; then [`Hub::activate`] it.
     pub fn wait(&self, id: &RoomId, member: LocalMember) -> Arrival {
-        self.place(id, member, Phase::Waiting(Heard::default()))
+        self.place(id, member, Phase::Waiting(Box::default()))
     }
 
     fn place(&self, id: &RoomId, member: LocalMember, phase: Phase) -> Arrival {
@@ -57,9 +57,9 @@ impl Hub {
         let Some(room) = self.room(id) else { return true };
         let mut state = room.state.lock();
         state.stream.begin_after(told);
-        let Some(entry) = state.members.get_mut(&session) else { return true };
+        let Some(entry) = state.members.get_mut(session) else { return true };
         let Phase::Waiting(heard) = &mut entry.phase else { return true };
-        let heard = std::mem::take(heard);
+        let heard = std::mem::take(&mut **heard);
         if heard.overrun {
             return false;
         }
@@ -77,7 +77,7 @@ impl Hub {
         let Some(room) = self.room(id) else { return };
         let mut state = room.state.lock();
         let delivered = state.stream.delivered();
-        let Some(entry) = state.members.get_mut(&session) else { return };
+        let Some(entry) = state.members.get_mut(session) else { return };
         entry.phase = Phase::Active;
         if let Some(position) = delivered {
             entry.member.tell_gap(id, position, false);
@@ -96,7 +96,7 @@ impl Hub {
             state.stream.begin_at(position);
         }
         if repeated
-            && let Some(entry) = state.members.get_mut(&session)
+            && let Some(entry) = state.members.get_mut(session)
             && matches!(entry.phase, Phase::Joining)
         {
             entry.phase = Phase::Active;
@@ -106,7 +106,7 @@ impl Hub {
     /// Takes a session out at once.
     pub fn remove(&self, id: &RoomId, session: SessionId) {
         if let Some(room) = self.room(id) {
-            room.state.lock().members.swap_remove(&session);
+            room.state.lock().members.remove(session);
             self.reap(id);
         }
     }
@@ -120,9 +120,10 @@ impl Hub {
             self.remove(id, session);
             return Departure::Done;
         }
-        let Some(entry) = state.members.get_mut(&session) else { return Departure::Done };
+        let Some(entry) = state.members.get_mut(session) else { return Departure::Done };
         let (done, pending) = oneshot::channel();
-        entry.phase = Phase::Leaving { last, done: Some(done) };
+        entry.phase = Phase::Leaving(Box::new(Leave { last, done: Some(done) }));
+        state.members.note_leaving(session);
         Departure::Pending(pending)
     }
 }
@@ -130,7 +131,7 @@ impl Hub {
 impl RoomState {
     /// Somebody was removed.
     pub(super) fn put_out(&mut self, id: &RoomId, at: Position, kind: &EventKind) {
-        self.members.retain(|_, entry| {
+        self.members.retain(|entry| {
             let out = entry.member.is_put_out_by(kind);
             if out {
                 entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: true });
@@ -141,26 +142,13 @@ impl RoomState {
 
     /// The room is gone. Who is still joining joins its next life.
     pub(super) fn put_all_out(&mut self, id: &RoomId, at: Position) {
-        self.members.retain(|_, entry| match entry.phase {
+        self.members.retain(|entry| match entry.phase {
             Phase::Joining => true,
             Phase::Active | Phase::Ahead(_) | Phase::Waiting(_) => {
                 entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: false });
                 false
             }
-            Phase::Leaving { .. } => false,
-        });
-    }
-
-    pub(super) fn drop_departed(&mut self, delivered: Position) {
-        self.members.retain(|_, entry| match &mut entry.phase {
-            Phase::Leaving { last, done } if reached(delivered, *last) => {
-                if let Some(done) = done.take() {
-                    // Nobody may be waiting any more; that is fine.
-                    let _ = done.send(());
-                }
-                false
-            }
-            _ => true,
+            Phase::Leaving(_) => false,
         });
     }
 }

@@ -1,3 +1,5 @@
+mod formats;
+
 use super::member::WAITING_BYTES_MAX;
 use super::*;
 use crate::chat::{Actor, CatchUp, Envelope, Event, EventKind, MessageId, Seam};

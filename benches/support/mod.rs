@@ -3,7 +3,7 @@
 // Each benchmark uses its part.
 #![allow(dead_code)]
 
-#[path = "../tests/house/support.rs"]
+#[path = "../../tests/house/support.rs"]
 pub mod house;
 
 use std::sync::Arc;
