@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use redis::Value;
 use redis::streams::StreamRangeReply;
+use redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
 use super::super::{BackendError, Broker, KEY_LIFE, Publication, Published, Publisher, decode_event, encode_event};
@@ -12,21 +12,28 @@ use super::Redis;
 use super::applicants::{account_key, member_key};
 use crate::chat::{CatchUp, Envelope, Epoch, EventKind, MessageId, Position, RoomId, Seam};
 
+/// What a call of the publishing script has, and about how long it is.
+const CALL_ARGS: usize = 16;
+const CALL_BYTES: usize = 768;
+
 #[async_trait]
 impl Broker for Redis {
     async fn publish(&self, room: &RoomId, publication: Publication<'_>) -> Result<Option<Published>, BackendError> {
         let Publication { event, publisher, key } = publication;
-        self.sure_lease()?;
-        let mut connection = self.link.connection()?;
-        let mut call = self.scripts.publish.prepare_invoke();
-        call.key(self.keys.room(room)).key(self.keys.room_log(room)).key(self.keys.room_members(room));
+        self.check_lease()?;
+        let connection = self.link.connection()?;
+        let run = self.link.run()?;
+        let mut call = Cmd::with_capacity(CALL_ARGS, CALL_BYTES);
+        call.arg("EVALSHA")
+            .arg(self.scripts.publish.get_hash())
+            .arg(3 + usize::from(key.is_some()))
+            .arg(self.keys.room(room))
+            .arg(self.keys.room_log(room))
+            .arg(self.keys.room_members(room));
         if let Some(key) = key {
-            call.key(self.keys.room_key(room, &publication.author(), key.text));
+            call.arg(self.keys.room_key(room, &publication.author(), key.text));
         }
-        call.arg(self.keys.room_channel(room))
-            .arg(encode_event(event))
-            .arg(self.settings.history_count)
-            .arg(self.link.run()?);
+        call.arg(self.keys.room_channel(room)).arg(encode_event(event)).arg(self.settings.history_count).arg(&run);
         match publisher {
             Publisher::Member { account } => {
                 call.arg(member_key(event.actor.session)).arg(account.map(account_key).unwrap_or_default())
@@ -43,7 +50,9 @@ impl Broker for Redis {
         } else {
             call.arg(self.settings.history_age.as_millis() as u64);
         }
-        let place: Vec<u64> = self.timed(call.invoke_async(&mut connection)).await?;
+        let place: Vec<u64> = self
+            .timed(async { Ok(redis::from_redis_value(self.publishing.call(connection, run, call).await?)?) })
+            .await?;
         Ok(read_published(&place))
     }
 
