@@ -152,6 +152,7 @@ mod pace;
 mod pipes;
 mod post;
 mod resumption;
+mod rights;
 mod roles;
 mod rooms;
 mod search;

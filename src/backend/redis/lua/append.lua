@@ -1,11 +1,11 @@
 -- Shared by all that happens in a room: gives an event its place in a room's stream, keeps it and sends it.
 --
--- append(meta, log, channel, payload, keep, run, outbox) -> {epoch, offset, time_us}
---   meta, log      keys of the room's hash and stream (one slot)
+-- append(keys, argv, payload, epoch) -> {epoch, offset, time_us}
+--   keys, argv     as membership_call passes them. Of the keys it needs the room's hash and stream, and the ninth, the outbox, if
+--                  there is one and this is for it; of argv the channel, keep (events to keep, about; with an outbox what
+--                  follow_up takes) and the run of the server
 --   payload        the encoded event, opaque here
---   keep           events to keep, about; with an outbox what follow_up takes
---   run            see epoch_of
---   outbox         key of the stream for backends, or nil when this is not for them, or there is none
+--   epoch          what epoch_of said
 -- On the channel goes "1 <epoch> <offset> <time_us> <payload>"; 1 is the version of this form.
 --
 -- follow_up(outbox, keep, place, payload) has the backends know.
@@ -20,12 +20,10 @@ local function follow_up(outbox, keep, place, payload)
   end
 end
 
-local function append(meta, log, channel, payload, keep, run, outbox)
-  local epoch = epoch_of(meta, run)
-  if not epoch then
-    epoch = begin(meta, run)
-    redis.call('DEL', log)
-  end
+local function append(keys, argv, payload, epoch)
+  local meta, log, outbox = keys[1], keys[2], keys[9]
+  local channel, keep = argv[1], argv[3]
+  epoch = epoch or begun(meta, log, argv[4])
   local offset = redis.call('HINCRBY', meta, 'top', 1)
   local now = redis.call('TIME')
   local time_us = now[1] .. string.format('%06d', now[2])

@@ -25,6 +25,7 @@ end
 if is_admin == (ARGV[7] == '1') or ARGV[6] == owner then
   return 'done'
 end
+local epoch = epoch_of(KEYS[1], ARGV[4])
 if ARGV[7] ~= '1' then
   redis.call('SREM', KEYS[5], ARGV[6])
 elseif redis.call('SCARD', KEYS[5]) >= tonumber(ARGV[8]) then
@@ -32,5 +33,5 @@ elseif redis.call('SCARD', KEYS[5]) >= tonumber(ARGV[8]) then
 else
   redis.call('SADD', KEYS[5], ARGV[6])
 end
-append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
+append(KEYS, ARGV, ARGV[2], epoch)
 return 'done'

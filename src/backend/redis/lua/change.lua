@@ -7,6 +7,7 @@ local refused = runs(KEYS[1], KEYS[5], ARGV[5], false)
 if refused then
   return refused
 end
+local epoch = epoch_of(KEYS[1], ARGV[4])
 for field = 6, #ARGV, 2 do
   if ARGV[field + 1] == '' then
     redis.call('HDEL', KEYS[1], ARGV[field])
@@ -15,6 +16,6 @@ for field = 6, #ARGV, 2 do
   end
 end
 if #ARGV > 5 then
-  append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
+  append(KEYS, ARGV, ARGV[2], epoch)
 end
 return 'done'

@@ -15,10 +15,7 @@ if ARGV[2] == '1' then
   return {-2}
 end
 local epoch = epoch_of(KEYS[1], ARGV[1])
-if not epoch then
-  epoch = begin(KEYS[1], ARGV[1])
-  redis.call('DEL', KEYS[2])
-end
+epoch = epoch or begun(KEYS[1], KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], 'kept', 1, unpack(ARGV, 6))
 if ARGV[3] ~= '' then
   enrolled(KEYS[3], KEYS[8], ARGV[3])

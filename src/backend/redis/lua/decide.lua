@@ -31,12 +31,13 @@ local enrols = approved and flag == 'e'
 if enrols and ARGV[8] ~= key then
   return {'list', key, value}
 end
+local epoch = enrols and epoch_of(KEYS[1], ARGV[4])
 redis.call('HDEL', KEYS[7], key)
 if approved then
   redis.call('SADD', KEYS[6], key)
 end
 if enrols and enrolled(KEYS[3], KEYS[8], string.sub(key, 3)) then
-  local position = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
+  local position = append(KEYS, ARGV, ARGV[2], epoch)
   return {'done', key, value, position[1], position[2]}
 end
 return {'done', key, value}

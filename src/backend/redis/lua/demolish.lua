@@ -1,9 +1,9 @@
 -- Shared by destroy and resign: the end of a room. Everybody is out, and its stream says so last.
 --
--- demolish(keys, argv, payload, retention_ms): keys and the first four of argv as membership_call passes them; payload is the
--- destruction.
-local function demolish(keys, argv, payload, retention_ms)
-  append(keys[1], keys[2], argv[1], payload, argv[3], argv[4], keys[9])
+-- demolish(keys, argv, payload, retention_ms, epoch): keys and the first four of argv as membership_call passes them; payload is the
+-- destruction, epoch what epoch_of said.
+local function demolish(keys, argv, payload, retention_ms, epoch)
+  append(keys, argv, payload, epoch)
   redis.call('HDEL', keys[1], 'kept', 'owner', 'access', 'password', 'nickname', 'description')
   redis.call('DEL', unpack(keys, 3, 8))
   redis.call('PEXPIRE', keys[1], retention_ms)

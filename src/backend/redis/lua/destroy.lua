@@ -9,5 +9,5 @@ end
 if room[2] and room[2] ~= ARGV[5] then
   return 'forbidden'
 end
-demolish(KEYS, ARGV, ARGV[2], ARGV[6])
+demolish(KEYS, ARGV, ARGV[2], ARGV[6], epoch_of(KEYS[1], ARGV[4]))
 return 'done'

@@ -5,6 +5,7 @@
 --       proven, or '', 8 number of its request, or '' when its wish is not to be noted, 9 the most that may wait for permission,
 --       10 '1' if the account is in as many rooms as allowed.
 -- Returns {'in', epoch, offset, time_us, members, announced (1 or 0)} as enter does, or what door returns.
+local epoch = epoch_of(KEYS[1], ARGV[4])
 local is_member = redis.call('SISMEMBER', KEYS[3], 'u:' .. ARGV[5]) == 1
 local denied = door(KEYS, {
   must_exist = ARGV[6], account = ARGV[5], proof = ARGV[7], key = 'u:' .. ARGV[5], name = ARGV[5], most = ARGV[9],
@@ -14,7 +15,7 @@ if denied then
   return denied
 end
 if is_member then
-  local epoch = epoch_of(KEYS[1], ARGV[4]) or begin(KEYS[1], ARGV[4])
+  epoch = epoch or begun(KEYS[1], KEYS[2], ARGV[4])
   return {'in', epoch, redis.call('HGET', KEYS[1], 'top') or '0', '0', redis.call('SCARD', KEYS[3]), 0}
 end
 if ARGV[10] == '1' then
@@ -22,7 +23,7 @@ if ARGV[10] == '1' then
 end
 enrolled(KEYS[3], KEYS[8], ARGV[5])
 redis.call('HDEL', KEYS[7], 'u:' .. ARGV[5])
-local position = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
+local position = append(KEYS, ARGV, ARGV[2], epoch)
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[2])
 return {'in', position[1], position[2], position[3], redis.call('SCARD', KEYS[3]), 1}

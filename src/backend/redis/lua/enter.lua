@@ -13,6 +13,7 @@
 if fenced(ARGV[11]) then
   return {'fenced'}
 end
+local epoch = epoch_of(KEYS[1], ARGV[4])
 local how = ARGV[7]
 if how == 'heir' then
   local was_noted = redis.call('HDEL', KEYS[4], ARGV[18]) == 1
@@ -35,18 +36,13 @@ end
 local noted = redis.call('HSET', KEYS[4], ARGV[5], ARGV[6])
 local added = is_enrolled and noted or redis.call('SADD', KEYS[3], ARGV[5])
 local members = redis.call('SCARD', KEYS[3])
-local epoch = epoch_of(KEYS[1], ARGV[4])
 local is_known = epoch and (epoch == ARGV[8] or redis.call('HGET', KEYS[1], 'before') == ARGV[8])
-local announce = added == 1 and (how == 'join' or is_known)
+local announce = (added == 1 and (how == 'join' or is_known)) or (not epoch and how == 'join')
 local position
-if announce or (not epoch and how == 'join') then
-  position = append(KEYS[1], KEYS[2], ARGV[1], is_enrolled and ARGV[10] or ARGV[2], ARGV[3], ARGV[4], KEYS[9])
-  announce = true
+if announce then
+  position = append(KEYS, ARGV, is_enrolled and ARGV[10] or ARGV[2], epoch)
 else
-  if not epoch then
-    epoch = begin(KEYS[1], ARGV[4])
-    redis.call('DEL', KEYS[2])
-  end
+  epoch = epoch or begun(KEYS[1], KEYS[2], ARGV[4])
   position = {epoch, tonumber(redis.call('HGET', KEYS[1], 'top') or '0'), '0'}
 end
 redis.call('PERSIST', KEYS[1])

@@ -4,8 +4,10 @@
 -- offsets of what was lost. So a stream goes on under another epoch on each server. Up to `floor` its events are those of the epoch
 -- `before`: who knows them by that one has missed nothing.
 --
--- epoch_of(meta, run) -> the epoch, or false when there is no stream
+-- epoch_of(meta, run) -> the epoch, or false when there is no stream. A script that goes on with a stream asks for it before it
+--                  writes anything: a server that does not say who it is ends the script there, and nothing is half done
 -- begin(meta, run, former) -> a new epoch, after this one, if any
+-- begun(meta, log, run) -> the epoch of a stream that begins now
 --   meta           key of the room's hash. Its field `on:<run>` is there for the sake of speed: one read tells the epoch and that it
 --                  is still the right one
 --   run            of the server; '' in a cluster, where the node's id stands for it
@@ -35,5 +37,11 @@ local function epoch_of(meta, run)
     return known[1]
   end
   return known[1] and begin(meta, run, known[1])
+end
+
+local function begun(meta, log, run)
+  local epoch = begin(meta, run)
+  redis.call('DEL', log)
+  return epoch
 end
 

@@ -18,8 +18,9 @@ end
 if redis.call('SISMEMBER', KEYS[5], ARGV[6]) == 0 and redis.call('SCARD', KEYS[5]) >= tonumber(ARGV[7]) then
   return 'full'
 end
+local epoch = epoch_of(KEYS[1], ARGV[4])
 redis.call('SREM', KEYS[5], ARGV[6])
 redis.call('SADD', KEYS[5], ARGV[5])
 redis.call('HSET', KEYS[1], 'owner', ARGV[6])
-append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
+append(KEYS, ARGV, ARGV[2], epoch)
 return 'done'

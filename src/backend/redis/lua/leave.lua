@@ -11,6 +11,7 @@ if ARGV[7] ~= '' then
     return {}
   end
 end
+local epoch = epoch_of(KEYS[1], ARGV[4])
 redis.call('HDEL', KEYS[7], ARGV[5])
 redis.call('SREM', KEYS[6], ARGV[5])
 local noted = redis.call('HDEL', KEYS[4], ARGV[5]) == 1
@@ -19,6 +20,6 @@ local is_enrolled = ARGV[8] ~= '' and redis.call('SISMEMBER', KEYS[3], 'u:' .. A
 if not was_member and not (noted and is_enrolled) then
   return {}
 end
-local position = append(KEYS[1], KEYS[2], ARGV[1], is_enrolled and ARGV[9] or ARGV[2], ARGV[3], ARGV[4], KEYS[9])
+local position = append(KEYS, ARGV, is_enrolled and ARGV[9] or ARGV[2], epoch)
 emptied(KEYS[1], KEYS[2], KEYS[3], ARGV[6])
 return position

@@ -21,7 +21,7 @@ end
 if ARGV[5] ~= '' and not is_member(ARGV[5]) and not is_member(ARGV[6]) then
   return {}
 end
-local place = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+local place = append(KEYS, ARGV, ARGV[2], epoch_of(KEYS[1], ARGV[4]))
 if KEYS[4] then
   redis.call('SET', KEYS[4], table.concat(place, ' ') .. ' ' .. ARGV[7], 'PX', ARGV[8])
 end

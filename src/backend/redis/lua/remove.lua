@@ -19,10 +19,11 @@ local by_admin = redis.call('SISMEMBER', KEYS[5], ARGV[5]) == 1
 if room[2] == account or not (by_owner or (by_admin and not is_admin)) then
   return 'forbidden'
 end
+local epoch = epoch_of(KEYS[1], ARGV[4])
 struck(KEYS[3], KEYS[8], KEYS[5], account)
 redis.call('SREM', KEYS[3], session)
 redis.call('HDEL', KEYS[4], session)
 redis.call('SREM', KEYS[6], session, enrolled_key)
 redis.call('HDEL', KEYS[7], session, enrolled_key)
-append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
+append(KEYS, ARGV, ARGV[2], epoch)
 return 'done'

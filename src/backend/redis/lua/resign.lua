@@ -11,6 +11,7 @@ local room = redis.call('HMGET', KEYS[1], 'kept', 'owner')
 if not room[1] and redis.call('EXISTS', KEYS[3]) == 0 then
   return {'unknown'}
 end
+local epoch = epoch_of(KEYS[1], ARGV[4])
 if deleted then
   redis.call('SREM', KEYS[6], 'u:' .. account)
   redis.call('HDEL', KEYS[7], 'u:' .. account)
@@ -47,7 +48,7 @@ if room[2] == account then
   end
   handed = successor()
   if not handed then
-    demolish(KEYS, ARGV, ARGV[8], ARGV[6])
+    demolish(KEYS, ARGV, ARGV[8], ARGV[6], epoch)
     return {'destroyed'}
   end
   if handed ~= ARGV[9] then
@@ -55,10 +56,10 @@ if room[2] == account then
   end
   redis.call('HSET', KEYS[1], 'owner', handed)
   redis.call('SREM', KEYS[5], handed)
-  append(KEYS[1], KEYS[2], ARGV[1], ARGV[10], ARGV[3], ARGV[4], KEYS[9])
+  epoch = append(KEYS, ARGV, ARGV[10], epoch)[1]
 end
 struck(KEYS[3], KEYS[8], KEYS[5], account)
-append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], KEYS[9])
+append(KEYS, ARGV, ARGV[2], epoch)
 emptied(KEYS[1], KEYS[2], KEYS[3], ARGV[6])
 if handed then
   return {'handed', handed}
