@@ -50,10 +50,9 @@ impl Broker for Redis {
         } else {
             call.arg(self.settings.history_age.as_millis() as u64);
         }
-        let place: Vec<u64> = self
-            .timed(async { Ok(redis::from_redis_value(self.publishing.call(connection, run, call).await?)?) })
-            .await?;
-        Ok(read_published(&place))
+        let answer =
+            self.timed(async { Ok(redis::from_redis_value(self.publishing.call(connection, run, call).await?)?) });
+        read_published(answer.await?)
     }
 
     async fn lease_numbers(&self, count: u32) -> Result<u32, BackendError> {
@@ -154,10 +153,15 @@ pub(super) fn read_position(place: &[u64]) -> Option<Position> {
     Some(Position { epoch: Epoch::new(*epoch), offset: *offset })
 }
 
-fn read_published(place: &[u64]) -> Option<Published> {
-    let [.., time_us, id, repeated] = place else { return None };
-    let position = read_position(place)?;
-    Some(Published { position, time_us: *time_us as i64, id: MessageId(*id as u32), repeated: *repeated == 1 })
+/// What the publishing script returns; `None` for nothing.
+fn read_published(answer: Option<String>) -> Result<Option<Published>, BackendError> {
+    let Some(answer) = answer else { return Ok(None) };
+    let numbers: Vec<u64> = answer.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let (Some(position), [.., time_us, id, repeated]) = (read_position(&numbers), &numbers[..]) else {
+        return Err(BackendError::Failed(format!("a publication is answered with {answer:?}")));
+    };
+    let (time_us, id) = (*time_us as i64, MessageId(*id as u32));
+    Ok(Some(Published { position, time_us, id, repeated: *repeated == 1 }))
 }
 
 fn read_entries(epoch: Epoch, entries: &StreamRangeReply) -> Vec<Envelope> {

@@ -96,7 +96,8 @@ pub(super) struct Leave {
 impl Entry {
     /// Has it take an event that comes by; `bytes`: in its format, if that has words for it. Whether it was put into its mailbox.
     pub fn take(&mut self, room: &RoomId, envelope: &Envelope, bytes: Option<&Bytes>) -> bool {
-        if !self.hears(envelope) {
+        // Most are, and nothing else is to be looked at.
+        if !matches!(self.phase, Phase::Active) && !self.hears(envelope) {
             return false;
         }
         let own = envelope.event.actor.session == self.member.session;
