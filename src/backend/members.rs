@@ -66,7 +66,7 @@ pub trait Members: Send + Sync {
     async fn enrolments(&self, account: &Nickname) -> Result<Vec<Enrolment>, BackendError>;
 
     /// The account was told of everything in these rooms up to these positions. Of a room that is not in the list, nothing
-    /// is noted.
+    /// is noted, and nothing that lies before what is noted under the same epoch.
     async fn told(&self, account: &Nickname, positions: &[(RoomId, Position)]) -> Result<(), BackendError>;
 
     /// Takes a room out of an account's list, after it was told that it is no member any more.

@@ -95,13 +95,7 @@ impl Chat {
 
     /// The session's account has created a room, whose stream stood there before.
     pub(super) async fn attend_own(&self, who: &mut Participant, owner: &Nickname, room: &RoomId, before: Position) {
-        let attended = async {
-            if before != NOWHERE {
-                self.backend.members.told(owner, &[(room.clone(), before)]).await?;
-            }
-            self.attend_room(who, owner, room, Some(before)).await
-        };
-        if let Err(error) = attended.await {
+        if let Err(error) = self.attend_room(who, owner, room, Some(before)).await {
             tracing::debug!(%error, %room, "an own room is not heard yet");
             who.owes_attendance = true;
         }
@@ -131,6 +125,9 @@ impl Chat {
                 }
             };
             from = read.newest(from);
+            if read.seam.gap().is_some() {
+                missed.begin_after_loss(&read.missed, true);
+            }
             if !missed.tell(&read.missed).await {
                 // The session is ending.
                 self.hub.remove(room, who.id);
@@ -157,9 +154,10 @@ impl Chat {
             let Told { position: from, is_in } = Told::latest(told, who.told_in(&room));
             let read = self.backend.broker.catch_up(&room, from).await?;
             let mut missed = Missed { member: who.member(format), account, room: &room, is_in };
+            let is_lost = read.seam.gap().is_some() && missed.begin_after_loss(&read.missed, false);
             missed.tell(&read.missed).await;
             let position = read.newest(from);
-            if missed.is_in {
+            if missed.is_in || (is_in && is_lost) {
                 let left = Event::new(Actor::account(account.clone()), EventKind::Left);
                 missed.member.tell(&room, &Envelope { position, time_us: self.clock.unix_us(), event: left });
             }
@@ -179,25 +177,37 @@ struct Missed<'a> {
 }
 
 impl Missed<'_> {
+    /// Whether the account comes by this event, or goes.
+    fn turn(&self, envelope: &Envelope) -> Option<bool> {
+        let ours = |actor: &Actor| actor.nickname.as_ref() == Some(self.account);
+        match &envelope.event.kind {
+            EventKind::Joined => ours(&envelope.event.actor).then_some(true),
+            EventKind::Left => ours(&envelope.event.actor).then_some(false),
+            EventKind::Removed { who } => ours(who).then_some(false),
+            EventKind::Destroyed { room } => (room == self.room).then_some(false),
+            _ => None,
+        }
+    }
+
+    /// What came before these events is lost, and with it whether the account was a member then: its first turn among them
+    /// shows it. Without one it is as it is now; `true` then.
+    fn begin_after_loss(&mut self, events: &[Envelope], is_member: bool) -> bool {
+        let first = events.iter().find_map(|envelope| self.turn(envelope));
+        self.is_in = first.map_or(is_member, |comes| !comes);
+        first.is_none()
+    }
+
     /// `false` when the session ended meanwhile.
     async fn tell(&mut self, events: &[Envelope]) -> bool {
         for envelope in events {
-            let ours = |actor: &Actor| actor.nickname.as_ref() == Some(self.account);
-            let (mut comes, mut goes) = (false, false);
-            match &envelope.event.kind {
-                EventKind::Joined => comes = ours(&envelope.event.actor),
-                EventKind::Left => goes = ours(&envelope.event.actor),
-                EventKind::Removed { who } => goes = ours(who),
-                EventKind::Destroyed { room } => goes = room == self.room,
-                _ => {}
-            }
-            if self.is_in || comes {
+            let turn = self.turn(envelope);
+            if self.is_in || turn == Some(true) {
                 if !self.member.mailbox.until_roomy().await {
                     return false;
                 }
                 self.member.tell(self.room, envelope);
             }
-            self.is_in = (self.is_in || comes) && !goes;
+            self.is_in = turn.unwrap_or(self.is_in);
         }
         true
     }

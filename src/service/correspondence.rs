@@ -32,6 +32,8 @@ pub struct Correspondence {
     /// Up to where it is sure, or soon to be, that everything in these rooms was told.
     positions: HashMap<RoomId, Position>,
     glance: Option<Glance>,
+    /// When it was looked last whether something is sure.
+    looked_at_ms: u64,
     /// Up to where this connection was told in rooms that it does not hear any more, those left last at the end.
     left: Vec<(RoomId, Told)>,
 }
@@ -148,9 +150,19 @@ impl Chat {
     /// Looks whether what was told is sure by now, and has it forgotten then.
     pub async fn look_at_told(&self, who: &mut Participant) {
         let Some(account) = who.account().cloned() else { return };
+        if self.may_act(who).is_err() {
+            // Another session may have the account's name by now, and know more.
+            return;
+        }
         let now_ms = self.clock.now_ms();
         let correspondence = who.correspondence.get_or_insert_default();
+        let looked_at_ms = std::mem::replace(&mut correspondence.looked_at_ms, now_ms);
+        let stood_still = now_ms > looked_at_ms + 2 * LOOK_EVERY.as_millis() as u64;
         if let Some(glance) = &mut correspondence.glance {
+            if stood_still {
+                // Whether the connection lived on meanwhile is not known.
+                glance.written_at_ms = None;
+            }
             if glance.written_at_ms.is_none() && who.mailbox.has_written(glance.taken) {
                 glance.written_at_ms = Some(now_ms);
             }

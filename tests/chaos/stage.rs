@@ -22,6 +22,8 @@ use crate::watch::{Watch, Watched};
 use crate::world::{Belief, Phase, World};
 
 pub const NODES: usize = 3;
+/// For so long those who do not read are waited for to be closed for it.
+const OVERFLOWS_WITHIN: Duration = Duration::from_secs(60);
 const ROOMS: [&str; 4] = ["red", "green", "blue", "gold"];
 
 /// What a run is made of.
@@ -304,15 +306,30 @@ impl Stage {
         let sleepers: Vec<usize> =
             kinds.filter(|(_, kind)| kind.may_resume || self.random.below(2) == 0).map(|(who, _)| who).collect();
         self.naps.extend(sleepers.iter().map(|who| Nap { who: *who, from }));
+        let closed_before = self.closed_as_slow().await;
         self.world.heavy.send_replace(true);
         for sleeper in &sleepers {
             self.world.strings[*sleeper].awake.send_replace(false);
         }
         tokio::time::sleep(Duration::from_millis(ms)).await;
+        // How fast mailboxes fill is for the others to decide, who may be few just now.
+        let end = Instant::now() + OVERFLOWS_WITHIN;
+        while !sleepers.is_empty() && self.closed_as_slow().await <= closed_before && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
         for sleeper in &sleepers {
             self.world.strings[*sleeper].awake.send_replace(true);
         }
         self.world.heavy.send_replace(false);
+    }
+
+    /// How many sessions the nodes ended because they did not read.
+    async fn closed_as_slow(&self) -> f64 {
+        let mut closed = 0.0;
+        for node in self.nodes.iter().flatten() {
+            closed += node.metric("crosstalk_closes_total", &[("reason", "slow_reader")]).await.unwrap_or_default();
+        }
+        closed
     }
 
     /// Waits until everybody has said its last, and until Redis has what they believe.

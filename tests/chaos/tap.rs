@@ -112,8 +112,8 @@ pub struct Tap {
 }
 
 type Entries = Vec<(String, Vec<String>)>;
-/// Epoch, the one before and up to where it is the same, and the events.
-type Found = ((Option<u64>, Option<u64>, Option<u64>), Entries);
+/// Epoch, the former ones, each with the offset up to where it is the same, and the events.
+type Found = ((Option<u64>, Option<String>), Entries);
 
 impl Tap {
     /// Reads on until [`Self::stop`].
@@ -151,13 +151,13 @@ impl Tap {
             let found = self.rooms.iter().map(|room| find(room, after(room)).query(connection.as_mut()));
             found.collect::<RedisResult<_>>()?
         };
-        for (room, ((epoch, before, floor), newer)) in self.rooms.iter().zip(read) {
+        for (room, ((epoch, past), newer)) in self.rooms.iter().zip(read) {
             let Some(epoch) = epoch else { continue };
             let kept = streams.get_mut(room).expect("every room has its list");
             let last = kept.last().map_or((0, epoch, 0), |last| (last.era, last.epoch, last.offset));
             let (era, of_last, offset) = last;
             // Another stream by now, of which nothing is known yet; or the old one without its end.
-            let floor = floor.filter(|_| before == Some(of_last)).unwrap_or(0);
+            let floor = past.as_deref().and_then(|past| shared(past, of_last)).unwrap_or(0);
             let newer = match of_last == epoch {
                 true => newer,
                 false => {
@@ -217,11 +217,17 @@ impl Tap {
 
 /// What is in a room's stream after this offset, and under which epoch; in one step, and in a cluster on the server that has it.
 fn find(room: &str, after: u64) -> redis::Cmd {
-    let script = "return {redis.call('HMGET', KEYS[1], 'epoch', 'before', 'floor'), redis.call('XRANGE', KEYS[2], ARGV[1], '+')}";
+    let script = "return {redis.call('HMGET', KEYS[1], 'epoch', 'past'), redis.call('XRANGE', KEYS[2], ARGV[1], '+')}";
     let key = format!("ct:room:{{{room}}}");
     let mut command = redis::cmd("EVAL");
     command.arg(script).arg(2).arg(&key).arg(format!("{key}:log")).arg(format!("({after}-0"));
     command
+}
+
+/// Up to which offset a stream's events are those of a former epoch; `past` has them by turns.
+fn shared(past: &str, epoch: u64) -> Option<u64> {
+    let numbers: Vec<u64> = past.split(' ').filter_map(|number| number.parse().ok()).collect();
+    numbers.chunks_exact(2).find(|pair| pair[0] == epoch).map(|pair| pair[1])
 }
 
 impl Kept {

@@ -75,6 +75,7 @@ struct Bench {
     broker: Arc<Hoarse>,
     heard: InboundSender,
     tokens: Arc<Tokens>,
+    clock: Clock,
     metrics: Arc<Metrics>,
     _running: DropGuard,
 }
@@ -113,7 +114,7 @@ fn bench(require_login: bool) -> Bench {
         passwords,
         Some(tokens.clone()),
         names,
-        clock,
+        clock.clone(),
         entropy,
         Tracer::off(),
         metrics.clone(),
@@ -121,7 +122,7 @@ fn bench(require_login: bool) -> Bench {
     let chat = Arc::new(chat);
     let stop = CancellationToken::new();
     tokio::spawn(dispatch(chat.clone(), receiver, stop.clone()));
-    Bench { chat, backend, broker, heard, tokens, metrics, _running: stop.drop_guard() }
+    Bench { chat, backend, broker, heard, tokens, clock, metrics, _running: stop.drop_guard() }
 }
 
 fn room(name: &str) -> RoomId {
@@ -146,8 +147,12 @@ async fn in_time<T>(what: impl Future<Output = T>) -> T {
 
 impl Bench {
     async fn arrive(&self, session: u128) -> Guest {
+        self.arrive_with(session, CONDUCT).await
+    }
+
+    async fn arrive_with(&self, session: u128, conduct: Conduct) -> Guest {
         let mailbox = Arc::new(Mailbox::new(10_000, self.metrics.clone()));
-        let who = Participant::new(SessionId::from_u128(session), mailbox.clone(), CONDUCT, PEER);
+        let who = Participant::new(SessionId::from_u128(session), mailbox.clone(), conduct, PEER);
         self.chat.arrive(&who, FORMAT).await;
         Guest { who, mailbox }
     }
@@ -375,4 +380,30 @@ async fn where_a_login_is_required_guests_can_do_nothing_else() {
     bench.create(&mut guest, "red", AccessType::Permission).await.unwrap();
     bench.join(&mut guest, "red").await.unwrap();
     guest.is_shown(&["create", "red"]).await;
+}
+
+/// A process may be stopped for a while, and its connections end meanwhile: what it wrote to them before is told again, elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_told_before_the_node_stood_still_is_not_sure() {
+    let bench = bench(false);
+    let mut olga = bench.arrive_as(1, "olga").await;
+    bench.create(&mut olga, "red", AccessType::Public).await.unwrap();
+    bench.join(&mut olga, "red").await.unwrap();
+    let mut mia = bench.arrive_with(2, Conduct { enrols: true, ..CONDUCT }).await;
+    bench.chat.sign_in(&mut mia.who, login("mia", 2)).await.result.unwrap();
+    bench.join(&mut mia, "red").await.unwrap();
+    let noted = async || {
+        let enrolments = bench.backend.members.enrolments(&nickname("mia")).await.unwrap();
+        enrolments[0].told.expect("a position").offset
+    };
+    let joined = noted().await;
+    bench.send(&mut olga, "red", "hello").await.unwrap();
+    mia.is_shown(&["hello"]).await;
+    mia.mailbox.wrote(mia.mailbox.taken() as usize);
+    // It looks every five seconds; then it stands still.
+    for (ms, expected) in [(5_000, joined), (13_000, joined), (5_000, joined + 1)] {
+        bench.clock.advance(ms);
+        bench.chat.look_at_told(&mut mia.who).await;
+        assert_eq!(noted().await, expected, "after {ms} ms");
+    }
 }

@@ -68,7 +68,7 @@ impl State {
     /// Whether an account's list has the room, or place for it.
     pub fn has_place(&self, id: &RoomId, account: &Nickname, work: &mut Work) -> Result<bool, BackendError> {
         let batch = self.batch(work)?;
-        Ok(batch.has_enrolment(account, id)? || batch.enrolments(account)?.len() < ROOMS_MAX)
+        Ok(batch.told(account, id)?.is_some() || batch.enrolments(account)?.len() < ROOMS_MAX)
     }
 
     pub fn resign(
@@ -188,7 +188,8 @@ impl State {
     fn told(&self, account: &Nickname, positions: &[(RoomId, Position)], work: &mut Work) -> Result<(), BackendError> {
         let batch = self.batch(work)?;
         for (room, told) in positions {
-            if batch.has_enrolment(account, room)? {
+            let noted = batch.told(account, room)?;
+            if noted.is_some_and(|noted| noted.epoch != told.epoch || noted.offset < told.offset) {
                 batch.put_enrolment(account, room, *told)?;
             }
         }

@@ -72,12 +72,12 @@ impl RoomState {
         let Some(delivered) = self.stream.delivered().filter(|delivered| delivered.epoch != epoch) else { return };
         self.stream.skip_to(Position { epoch, ..delivered });
         for entry in self.members.iter_mut() {
-            let position = match &mut entry.phase {
-                Phase::Ahead(position) => position,
-                Phase::Leaving(leave) => &mut leave.last,
-                Phase::Waiting(_) | Phase::Joining | Phase::Active => continue,
+            let ahead = match &mut entry.phase {
+                Phase::Ahead(told) => Some(told),
+                _ => None,
             };
-            if position.epoch == delivered.epoch {
+            let last = entry.going.as_deref_mut().map(|going| &mut going.last);
+            for position in ahead.into_iter().chain(last).filter(|position| position.epoch == delivered.epoch) {
                 position.epoch = epoch;
             }
         }
@@ -85,29 +85,21 @@ impl RoomState {
 
     /// After a hole nobody can wait for an event that may lie in it. Who may have missed something is told so.
     fn settle_after_skip(&mut self, id: &RoomId, skipped_to: Position) {
-        self.members.retain(|entry| match &mut entry.phase {
+        self.members.retain(|entry| entry.going.is_none());
+        self.members.iter_mut().for_each(|entry| match &mut entry.phase {
             Phase::Joining => {
                 entry.phase = Phase::Active;
                 // After the answer to the join.
                 entry.member.tell_gap(id, skipped_to, true);
-                true
             }
-            Phase::Active => {
-                entry.member.tell_gap(id, skipped_to, false);
-                true
-            }
+            Phase::Active => entry.member.tell_gap(id, skipped_to, false),
             Phase::Ahead(told) => {
                 if told.epoch != skipped_to.epoch || told.offset < skipped_to.offset {
                     entry.phase = Phase::Active;
                     entry.member.tell_gap(id, skipped_to, false);
                 }
-                true
             }
-            Phase::Waiting(heard) => {
-                heard.overrun = true;
-                true
-            }
-            Phase::Leaving(_) => false,
+            Phase::Waiting(heard) => heard.overrun = true,
         });
     }
 }

@@ -87,8 +87,9 @@ impl Hub {
         let notice = Notice::Typing { room: id.clone(), who: who.clone() };
         for (format, alike) in state.members.groups() {
             let Some(bytes) = format.tell(&notice) else { continue };
-            for Entry { member: LocalMember { session, mailbox, .. }, phase } in alike.values() {
-                if *session != who.session && matches!(phase, Phase::Active | Phase::Ahead(_)) {
+            for Entry { member: LocalMember { session, mailbox, .. }, phase, going } in alike.values() {
+                let is_in = going.is_none() && matches!(phase, Phase::Active | Phase::Ahead(_));
+                if is_in && *session != who.session {
                     mailbox.hint(bytes.clone());
                 }
             }

@@ -74,6 +74,14 @@ impl LocalMember {
 pub(super) struct Entry {
     pub member: LocalMember,
     pub phase: Phase,
+    /// It is leaving. Boxed, because most are not.
+    pub going: Option<Box<Going>>,
+}
+
+/// A member that gets everything up to and including its own leaving.
+pub(super) struct Going {
+    pub last: Position,
+    pub done: oneshot::Sender<()>,
 }
 
 pub(super) enum Phase {
@@ -84,20 +92,14 @@ pub(super) enum Phase {
     /// Entering: nothing is delivered before its own join.
     Joining,
     Active,
-    Leaving(Box<Leave>),
-}
-
-/// Of a member that gets everything up to and including a position.
-pub(super) struct Leave {
-    pub last: Position,
-    pub done: Option<oneshot::Sender<()>>,
 }
 
 impl Entry {
     /// Has it take an event that comes by; `bytes`: in its format, if that has words for it. Whether it was put into its mailbox.
     pub fn take(&mut self, room: &RoomId, envelope: &Envelope, bytes: Option<&Bytes>) -> bool {
-        // Most are, and nothing else is to be looked at.
-        if !matches!(self.phase, Phase::Active) && !self.hears(envelope) {
+        // Most are in for good, and nothing else is to be looked at.
+        let is_settled = matches!(self.phase, Phase::Active) && self.going.is_none();
+        if !is_settled && !self.hears(envelope) {
             return false;
         }
         let own = envelope.event.actor.session == self.member.session;
@@ -122,9 +124,11 @@ impl Entry {
     /// Whether an event is one for it, as far as it is in the room; its own join lets it in.
     fn hears(&mut self, envelope: &Envelope) -> bool {
         let Envelope { position, event, .. } = envelope;
+        if self.going.as_ref().is_some_and(|going| past(going.last, *position)) {
+            return false;
+        }
         match &self.phase {
             Phase::Active | Phase::Waiting(_) => return true,
-            Phase::Leaving(leave) => return !past(leave.last, *position),
             Phase::Ahead(told) if !past(*told, *position) => return false,
             Phase::Joining if !(event.actor.session == self.member.session && is_coming(&event.kind)) => return false,
             Phase::Ahead(_) | Phase::Joining => {}

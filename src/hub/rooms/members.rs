@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::member::{Entry, Phase};
+use super::member::Entry;
 use super::reached;
 use crate::chat::{Position, SessionId};
 use crate::wire::WireFormat;
@@ -16,7 +16,7 @@ pub(super) type Alike = IndexMap<SessionId, Entry>;
 pub(super) struct Members {
     groups: Vec<(WireFormat, Alike)>,
     /// Those on their way out, and perhaps some that are out.
-    leaving: Vec<SessionId>,
+    going: Vec<SessionId>,
 }
 
 impl Members {
@@ -74,23 +74,21 @@ impl Members {
         self.groups.iter_mut().flat_map(|(_, alike)| alike.values_mut())
     }
 
-    /// A member goes once its phase says so.
-    pub fn note_leaving(&mut self, session: SessionId) {
-        self.leaving.push(session);
+    /// A member is on its way out.
+    pub fn note_going(&mut self, session: SessionId) {
+        self.going.push(session);
     }
 
     /// Takes those out who waited for nothing but what was delivered up to here.
     pub fn drop_departed(&mut self, delivered: Position) {
-        for session in std::mem::take(&mut self.leaving) {
-            let Some(Phase::Leaving(leave)) = self.get_mut(session).map(|entry| &mut entry.phase) else { continue };
-            if !reached(delivered, leave.last) {
-                self.leaving.push(session);
+        for session in std::mem::take(&mut self.going) {
+            let Some(entry) = self.get_mut(session).filter(|entry| entry.going.is_some()) else { continue };
+            let Some(gone) = entry.going.take_if(|going| reached(delivered, going.last)) else {
+                self.going.push(session);
                 continue;
-            }
-            if let Some(done) = leave.done.take() {
-                // Nobody may be waiting any more; that is fine.
-                let _ = done.send(());
-            }
+            };
+            // Nobody may be waiting any more; that is fine.
+            let _ = gone.done.send(());
             self.remove(session);
         }
     }

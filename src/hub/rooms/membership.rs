@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::member::{Entry, Leave, LocalMember, Phase};
+use super::member::{Entry, Going, LocalMember, Phase};
 use super::{Hub, RoomState, past, reached};
 use crate::chat::{EventKind, Position, RoomId, SessionId};
 use crate::hub::PutOut;
@@ -46,7 +46,7 @@ impl Hub {
             self.metrics.rooms.inc();
             Arc::default()
         });
-        room.state.lock().members.insert(member.session, Entry { member, phase });
+        room.state.lock().members.insert(member.session, Entry { member, phase, going: None });
         let ready = (!room.ready.load(Ordering::Acquire)).then(|| self.interest.begin(id));
         Arrival { ready }
     }
@@ -122,8 +122,8 @@ impl Hub {
         }
         let Some(entry) = state.members.get_mut(session) else { return Departure::Done };
         let (done, pending) = oneshot::channel();
-        entry.phase = Phase::Leaving(Box::new(Leave { last, done: Some(done) }));
-        state.members.note_leaving(session);
+        entry.going = Some(Box::new(Going { last, done }));
+        state.members.note_going(session);
         Departure::Pending(pending)
     }
 }
@@ -143,12 +143,12 @@ impl RoomState {
     /// The room is gone. Who is still joining joins its next life.
     pub(super) fn put_all_out(&mut self, id: &RoomId, at: Position) {
         self.members.retain(|entry| match entry.phase {
+            _ if entry.going.is_some() => false,
             Phase::Joining => true,
             Phase::Active | Phase::Ahead(_) | Phase::Waiting(_) => {
                 entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: false });
                 false
             }
-            Phase::Leaving(_) => false,
         });
     }
 }

@@ -113,6 +113,42 @@ async fn a_member_gets_everything_from_its_join_to_its_leaving() {
     assert_eq!(bodies(&two).await, [joined, "m4", "m5", left]);
 }
 
+/// On a node that hears nothing for a while, a member comes, is told what it missed, and goes, before any of it is heard.
+#[tokio::test]
+async fn who_goes_before_its_coming_was_heard_is_told_nothing_from_before_it() {
+    let bench = bench();
+    let other = bench.enter(1);
+    bench.deliver(&event(1, 1, EventKind::Joined));
+    let (ahead, new) = (bench.guest(2), bench.enter(3));
+    let told = ahead.mailbox.clone();
+    bench.hub.wait(&bench.room, ahead);
+    assert!(bench.hub.activate(&bench.room, SessionId::from_u128(2), at(3)));
+    let pending = [(2, 6), (3, 7)].map(|(session, last)| {
+        match bench.hub.remove_after(&bench.room, SessionId::from_u128(session), at(last)) {
+            Departure::Pending(pending) => pending,
+            Departure::Done => panic!("its leaving was still to come"),
+        }
+    });
+    let from = bench.hub.begin_catch_up(&bench.room).unwrap();
+    assert_eq!(from, at(1));
+    let missed = [
+        said(1, 2),
+        event(2, 3, EventKind::Joined),
+        event(3, 4, EventKind::Joined),
+        said(1, 5),
+        event(2, 6, EventKind::Left),
+        event(3, 7, EventKind::Left),
+    ];
+    bench.hub.caught_up(&bench.room, &whole(1, missed));
+    for pending in pending {
+        pending.await.unwrap();
+    }
+    let (joined, left) = ("User Anonymous has joined the room", "User Anonymous has left the room");
+    assert_eq!(bodies(&told).await, [joined, "m5", left], "it was told the rest before");
+    assert_eq!(bodies(&new).await, [joined, "m5", left, left]);
+    assert_eq!(bodies(&other).await, [joined, "m2", joined, joined, "m5", left, left]);
+}
+
 #[test]
 fn traffic_is_wanted_from_the_first_member_to_the_last() {
     let bench = bench();

@@ -69,9 +69,35 @@ fn missing<'a>(record: &'a Record, truth: &Truth<'a>, stay: &Stay<'a>) -> Vec<&'
     let kind = &record.kinds[stay.who];
     let is_own = |text: &str| truth.said.get(text).is_some_and(|said| said.iter().any(|said| said.who == stay.who));
     let was_told = |spot: &Spot| stay.gaps.iter().any(|gap| *spot <= spot_of(gap));
+    let absent = Absences::of(record, stay);
     let owed = texts.iter().filter(|one| is_owed(one));
-    let owed = owed.filter(|(spot, text)| (kind.sees_own || !is_own(text)) && !was_told(spot));
+    let owed = owed.filter(|(spot, text)| (kind.sees_own || !is_own(text)) && !was_told(spot) && !absent.has(*spot));
     owed.map(|(_, text)| *text).filter(|text| !heard.contains(text)).collect()
+}
+
+/// From where to where in a room's stream an account was no member. What waits for it when it comes may reach back before that.
+struct Absences(Vec<(Spot, Spot)>);
+
+impl Absences {
+    fn of(record: &Record, stay: &Stay) -> Self {
+        let account = record.kinds[stay.who].account.as_deref().filter(|_| stay.joined.is_none());
+        let events = account.and_then(|_| record.streams.get(stay.room)).into_iter().flatten();
+        let mut left = None;
+        let mut absences = Vec::new();
+        for event in events.filter(|event| event.name.as_deref() == account) {
+            let spot = Spot { era: event.era, offset: event.offset };
+            match event.kind.as_str() {
+                "l" => left = Some(spot),
+                "j" => absences.extend(left.take().map(|left| (left, spot))),
+                _ => {}
+            }
+        }
+        Self(absences)
+    }
+
+    fn has(&self, spot: Spot) -> bool {
+        self.0.iter().any(|(left, joined)| (*left..*joined).contains(&spot))
+    }
 }
 
 #[cfg(test)]
@@ -129,5 +155,22 @@ mod tests {
     fn scrp_is_not_shown_its_own() {
         let made = Made::new().joins(2).joins(0).says(2, "a").says(0, "b").texts(0, &["a", "b"]);
         assert_eq!(judge(&made.hears(0, &["a", "b"]).hears(2, &["b"]).record()), []);
+    }
+
+    /// What was kept for an account since before it left and came again.
+    #[test]
+    fn what_was_said_while_an_account_was_no_member_is_not_owed() {
+        let made = |between: &[(&str, &str)], heard: &[&str]| {
+            let mut made = Made::new().joins(0).says(0, "a").says(0, "b").says(0, "c").texts(0, &["a"]);
+            for (kind, name) in between {
+                made = made.kept(0, kind, name, None);
+            }
+            made = made.texts(0, &["b"]).kept(0, "j", "SCRP2", None).texts(0, &["c"]);
+            let is_of = |record: &mut Record| record.kinds[2].account = Some("name of SCRP2".to_owned());
+            judge(&made.hears(0, &["a", "b", "c"]).hears(2, heard).with(is_of).record()).len()
+        };
+        assert_eq!(made(&[("l", "SCRP2")], &["a", "c"]), 0);
+        assert_eq!(made(&[("l", "SCRP2")], &["c"]), 0, "nothing from before");
+        assert_eq!(made(&[("l", "SCRP3")], &["a", "c"]), 1, "it was another one that left");
     }
 }

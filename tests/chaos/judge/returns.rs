@@ -80,7 +80,9 @@ fn resumed(record: &Record, truth: &Truth, exchange: &Exchange, node: usize, res
         if let Some(offset) = seen_to("l", former) {
             found.push(told(format!("and was said to leave {room} at {offset}")));
         }
-        let first = events().find(|event| event.session == *heir && event.kind != "m");
+        // What comes after the answer is another story: whose room was lost with the data may be said to join the new one.
+        let until = record.began_unix_us + exchange.answered;
+        let first = events().find(|event| event.session == *heir && event.kind != "m" && event.time_us <= until);
         if let Some(Kept { offset, .. }) = first.filter(|event| event.kind == "j") {
             found.push(told(format!("and was said to join {room} at {offset}")));
         }

@@ -204,6 +204,38 @@ async fn what_is_said_after_a_failover_is_not_taken_for_what_it_lost() {
     assert_eq!(nothing_new, CatchUp { missed: Vec::new(), seam: Seam::Whole(epoch) });
 }
 
+/// Restarted again and again, or failed over, while somebody was away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_knows_a_stream_from_several_servers_ago_missed_nothing_that_it_kept() {
+    let server = Server::start();
+    let red = room("red");
+    let node = redis(&server).await;
+    let first = node.say(&red, &actor(1, "alice"), "1").await;
+    for number in 2..=5 {
+        node.say(&red, &actor(1, "alice"), &number.to_string()).await;
+    }
+    let goes_on_elsewhere = || {
+        let run = server.text(&["HGET", "t:room:{red}", "run"]);
+        server.query(&["HDEL", "t:room:{red}", &format!("on:{run}")]);
+        server.query(&["HSET", "t:room:{red}", "run", "of the server before"]);
+    };
+    goes_on_elsewhere();
+    assert_eq!(offsets(&node.backend.broker.catch_up(&red, first).await.unwrap().missed), [2, 3, 4, 5]);
+    goes_on_elsewhere();
+    roll_back(&server);
+    let last = node.say(&red, &actor(1, "alice"), "4 anew").await;
+    let known = node.backend.broker.catch_up(&red, Position { offset: 2, ..first }).await.unwrap();
+    assert_eq!((offsets(&known.missed), known.seam), (vec![3, 4], Seam::Whole(last.epoch)));
+    let lost = node.backend.broker.catch_up(&red, Position { offset: 5, ..first }).await.unwrap();
+    assert_eq!((offsets(&lost.missed), lost.seam), (vec![4], Seam::Torn(Position { offset: 3, ..last })));
+    for _ in 0..40 {
+        goes_on_elsewhere();
+        node.say(&red, &actor(1, "alice"), "again").await;
+    }
+    let past = server.text(&["HGET", "t:room:{red}", "past"]);
+    assert_eq!(past.split(' ').count(), 32, "of so many is known, and not of more: {past}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_out_later_that_a_stream_was_rolled_back_reads_nothing_again() {
     let server = Server::start();

@@ -94,6 +94,9 @@ async fn what_was_told_is_noted(node: Node) {
     assert_eq!(node.cursor("mia", &red).await, Some(first));
     node.told("mia", &[(blue.clone(), elsewhere), (red.clone(), second)]).await;
     assert_eq!((node.cursor("mia", &red).await, node.cursor("mia", &blue).await), (Some(second), Some(elsewhere)));
+    // From a session that stood still while another one took its place.
+    node.told("mia", &[(red.clone(), first)]).await;
+    assert_eq!(node.cursor("mia", &red).await, Some(second), "never back");
     node.enrol(&red, "mia").await.unwrap();
     assert_eq!(node.cursor("mia", &red).await, Some(second), "who is a member already was told so far");
     assert_ne!(node.cursor("olga", &red).await, Some(second), "another's");

@@ -57,8 +57,11 @@ impl Batch {
         Ok(())
     }
 
-    pub fn has_enrolment(&self, account: &Nickname, room: &RoomId) -> Result<bool, BackendError> {
-        Ok(self.read(ENROLMENTS)?.get((account.as_str(), room.as_str())).map_err(failed)?.is_some())
+    /// Up to where an account was told in a room; `None` when the room is not in its list.
+    pub fn told(&self, account: &Nickname, room: &RoomId) -> Result<Option<Position>, BackendError> {
+        let enrolments = self.read(ENROLMENTS)?;
+        let told = enrolments.get((account.as_str(), room.as_str())).map_err(failed)?;
+        Ok(told.map(|told| told.value()).map(|(epoch, offset)| Position { epoch: Epoch::new(epoch), offset }))
     }
 
     pub fn forget_enrolment(&self, account: &Nickname, room: &RoomId) -> Result<(), BackendError> {

@@ -14,8 +14,8 @@ if epoch == ARGV[1] and top < asked then
 end
 local after, known = asked, 1
 if epoch ~= ARGV[1] then
-  local rolled = redis.call('HMGET', KEYS[1], 'before', 'floor')
-  after = rolled[1] == ARGV[1] and math.min(asked, tonumber(rolled[2])) or 0
-  known = rolled[1] == ARGV[1] and after == asked and 1 or 0
+  local floor = same_up_to(KEYS[1], ARGV[1])
+  after = floor and math.min(asked, floor) or 0
+  known = floor and after == asked and 1 or 0
 end
 return {epoch, top, known, redis.call('XRANGE', KEYS[2], (after + 1) .. '-0', '+')}

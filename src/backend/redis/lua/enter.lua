@@ -36,7 +36,7 @@ end
 local noted = redis.call('HSET', KEYS[4], ARGV[5], ARGV[6])
 local added = is_enrolled and noted or redis.call('SADD', KEYS[3], ARGV[5])
 local members = redis.call('SCARD', KEYS[3])
-local is_known = epoch and (epoch == ARGV[8] or redis.call('HGET', KEYS[1], 'before') == ARGV[8])
+local is_known = epoch and (epoch == ARGV[8] or same_up_to(KEYS[1], ARGV[8]))
 local announce = (added == 1 and (how == 'join' or is_known)) or (not epoch and how == 'join')
 local position
 if announce then
