@@ -7,9 +7,10 @@ use super::*;
 
 /// More than one pipe holds.
 const AT_ONCE: usize = 300;
-/// More than can be on their way at once: four by themselves, three pipes of 128.
-const FAR_TOO_MANY: usize = 1_000;
-const ON_THEIR_WAY_MAX: u64 = 4 + 3 * 128;
+/// More than can be on their way: four by themselves, three pipes of 128, and three again with those whose time is up at the very
+/// moment when the first ones are given up.
+const FAR_TOO_MANY: usize = 1_500;
+const ON_THEIR_WAY_MAX: u64 = 4 + 2 * 3 * 128;
 
 impl Node {
     async fn say_at_once(&self, count: usize) -> Vec<Result<Option<Published>, BackendError>> {
@@ -89,5 +90,5 @@ async fn while_the_server_is_silent_nobody_waits_for_long_and_what_is_given_up_i
     };
     let (after, attempts) = tokio::time::timeout(DEADLINE, said).await.expect("it goes on");
     let given_up = after - before - 1;
-    assert!(given_up < ON_THEIR_WAY_MAX + attempts, "{given_up} were said after their senders were told");
+    assert!(given_up <= ON_THEIR_WAY_MAX + attempts, "{given_up} were said after their senders were told");
 }
