@@ -28,6 +28,7 @@ enum Subcommands {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    Load(loadgen::Load),
 }
 
 #[derive(Subcommand)]
@@ -72,7 +73,7 @@ impl Settings {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("crosstalk: {error:#}");
             ExitCode::FAILURE
@@ -80,24 +81,23 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        None => serve(cli.serve.load()?),
-        Some(Subcommands::Serve(settings)) => serve(settings.load()?),
+        None => serve(cli.serve.load()?)?,
+        Some(Subcommands::Serve(settings)) => serve(settings.load()?)?,
+        Some(Subcommands::Load(load)) => return loadgen::run(&load),
         Some(Subcommands::Config(ConfigCommand::Check(settings))) => {
             settings.load()?;
             println!("The configuration is good.");
-            Ok(())
         }
         Some(Subcommands::Config(ConfigCommand::Default)) => {
             print!("{}", config::default_file());
-            Ok(())
         }
         Some(Subcommands::Config(ConfigCommand::Doc)) => {
             print!("{}", config::reference_page());
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ mod history;
 mod inbox;
 mod limits;
 mod listeners;
+mod load;
 mod login;
 mod node_death;
 mod outbox;
