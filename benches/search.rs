@@ -5,7 +5,6 @@
 // A benchmark's verdict is a panic, and its business is the clock.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
-#[path = "../tests/house/support.rs"]
 mod support;
 
 use std::sync::Arc;
@@ -13,12 +12,10 @@ use std::time::{Duration, Instant};
 
 use crosstalk::ambient::{Clock, Entropy};
 use crosstalk::backend::embedded::{Embedded, Retention};
-use crosstalk::backend::redis::{Access, Redis, Settings};
-use crosstalk::backend::{Backend, Creation, Presence, inbound};
-use crosstalk::chat::{AccessType, Nickname, NodeId, RoomId, RoomRecord};
+use crosstalk::backend::{Backend, Creation, inbound};
+use crosstalk::chat::{AccessType, Nickname, RoomId, RoomRecord};
 use crosstalk::telemetry::Metrics;
 use futures_util::{StreamExt, stream};
-use tokio_util::sync::CancellationToken;
 
 const EACH: usize = 100_000;
 /// Calls of the loading at once.
@@ -54,8 +51,9 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let slowest = runtime.block_on(async {
         let embedded = measure("embedded", embedded()).await;
-        let server = support::redis::Redis::start();
-        embedded.max(measure("redis", redis(&server).await).await)
+        let server = support::house::redis::Redis::start();
+        let (redis, _heard) = support::node(&server, 2 * EACH as u64).await;
+        embedded.max(measure("redis", Backend::of(redis)).await)
     });
     assert!(slowest < MEDIAN_MAX, "the slowest median is {slowest:?}, and must be below {MEDIAN_MAX:?}");
 }
@@ -64,34 +62,6 @@ fn embedded() -> Backend {
     let (sender, _inbound) = inbound(1 << 20, Arc::new(Metrics::new()));
     let retention = Retention { count: 500, age_us: 3_600_000_000, rooms: 1_000, kept_rooms: 2 * EACH as u64 };
     Backend::of(Arc::new(Embedded::open(None, retention, sender, Clock::system(), Entropy::system()).unwrap()))
-}
-
-async fn redis(server: &support::redis::Redis) -> Backend {
-    let metrics = Arc::new(Metrics::new());
-    let (sender, _inbound) = inbound(1 << 20, metrics.clone());
-    let settings = Settings {
-        url: server.url(),
-        access: Access::default(),
-        key_prefix: "b:".into(),
-        pool_size: 16,
-        connect_timeout: support::DEADLINE,
-        command_timeout: support::DEADLINE,
-        kept_rooms: 2 * EACH as u64,
-        history_count: 500,
-        outbox_count: 0,
-        history_age: Duration::from_secs(3_600),
-        // Nobody renews it.
-        lease: Duration::from_secs(3_600),
-        resume: support::DEADLINE,
-        deaf: support::DEADLINE,
-        id: NodeId::from_random(Entropy::system().bits()),
-        node: "benchmark".into(),
-    };
-    let stop = CancellationToken::new();
-    let connecting = Redis::connect(settings, sender, Clock::system(), Entropy::system(), metrics, stop);
-    let backend = Arc::new(connecting.await.unwrap());
-    backend.renew().await.unwrap();
-    Backend::of(backend)
 }
 
 /// The slowest median of a small page.

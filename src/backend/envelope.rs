@@ -4,8 +4,10 @@
 //! error, so that nodes of neighbouring versions can share a broker: an older node skips, counted, what it has no word for.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::chat::{
     AccessType, Actor, Envelope, Epoch, Event, EventKind, MessageId, Nickname, Position, RoomId, RoomNews, SessionId,
@@ -16,39 +18,79 @@ struct Wire<'a> {
     /// Kind: `j`oined, `l`eft, came to `v`isit, `g`one from a visit, `m`essage, `c`reated, `d`estroyed, `r`emoved, `a`ppointed, `h`anded over, `n`ews of the room.
     #[serde(borrow)]
     k: Cow<'a, str>,
-    /// The acting session, hexadecimal.
-    #[serde(borrow)]
-    s: Cow<'a, str>,
+    /// The acting session.
+    s: Hex,
     /// Its nickname.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    n: Option<Cow<'a, str>>,
+    n: Option<Text<'a>>,
     /// The text of a message; the room's new description.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    t: Option<Cow<'a, str>>,
+    t: Option<Text<'a>>,
     /// The message's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     i: Option<u32>,
     /// The room that was created or destroyed.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    r: Option<Cow<'a, str>>,
+    r: Option<Text<'a>>,
     /// Who it was done to: a nickname.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    w: Option<Cow<'a, str>>,
+    w: Option<Text<'a>>,
     /// And their session.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    ws: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ws: Option<Hex>,
     /// Whether they are an admin from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     y: Option<bool>,
     /// The room's new nickname.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    rn: Option<Cow<'a, str>>,
+    rn: Option<Text<'a>>,
     /// The room's new access type.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    ra: Option<Cow<'a, str>>,
+    ra: Option<Text<'a>>,
     /// W3C trace context.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    c: Option<Cow<'a, str>>,
+    c: Option<Text<'a>>,
+}
+
+/// A text; not copied where nothing is escaped in it. A `Cow` in an `Option` borrows only through a wrapper.
+#[derive(Serialize, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A session, in hexadecimal.
+#[derive(Clone, Copy)]
+struct Hex(SessionId);
+
+impl Default for Hex {
+    fn default() -> Self {
+        Self(SessionId::from_u128(0))
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:032x}", self.0.as_u128()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        u128::from_str_radix(&text, 16).map(|value| Self(SessionId::from_u128(value))).map_err(D::Error::custom)
+    }
 }
 
 /// What is wrong with a stored or received event.
@@ -62,7 +104,7 @@ pub enum EnvelopeError {
 
 pub fn encode_event(event: &Event) -> Vec<u8> {
     let mut wire = Wire {
-        s: session_text(event.actor.session).into(),
+        s: Hex(event.actor.session),
         n: event.actor.nickname.as_ref().map(|name| name.as_str().into()),
         c: event.traceparent.as_deref().map(Into::into),
         ..Wire::default()
@@ -86,7 +128,7 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
         }
         EventKind::Removed { who } => {
             wire.w = who.nickname.as_ref().map(|name| name.as_str().into());
-            wire.ws = Some(session_text(who.session).into());
+            wire.ws = Some(Hex(who.session));
             "r"
         }
         EventKind::Appointed { account, admin } => {
@@ -112,24 +154,16 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
 pub fn encode_heir(heir: &Actor, former: SessionId) -> Vec<u8> {
     let wire = Wire {
         k: "i".into(),
-        s: session_text(heir.session).into(),
+        s: Hex(heir.session),
         n: heir.nickname.as_ref().map(|name| name.as_str().into()),
-        ws: Some(session_text(former).into()),
+        ws: Some(Hex(former)),
         ..Wire::default()
     };
     serde_json::to_vec(&wire).unwrap_or_default()
 }
 
-fn session_text(session: SessionId) -> String {
-    format!("{:032x}", session.as_u128())
-}
-
 fn malformed(reason: impl std::fmt::Display) -> EnvelopeError {
     EnvelopeError::Malformed(reason.to_string())
-}
-
-fn read_session(text: &str) -> Result<SessionId, EnvelopeError> {
-    u128::from_str_radix(text, 16).map(SessionId::from_u128).map_err(malformed)
 }
 
 /// Reads what [`encode_event`] wrote.
@@ -140,7 +174,7 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, EnvelopeError> {
     let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(malformed)?;
     let room = || RoomId::parse(wire.r.as_deref().unwrap_or_default()).map_err(malformed);
     let name =
-        |text: &Option<Cow<'_, str>>| text.as_deref().map(|name| Nickname::parse(name).map_err(malformed)).transpose();
+        |text: &Option<Text<'_>>| text.as_deref().map(|name| Nickname::parse(name).map_err(malformed)).transpose();
     let whom = || name(&wire.w)?.ok_or_else(|| malformed("nobody it was done to"));
     let kind = match wire.k.as_ref() {
         "j" => EventKind::Joined,
@@ -148,13 +182,13 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, EnvelopeError> {
         "v" => EventKind::Came,
         "g" => EventKind::Went,
         "m" => {
-            let text = wire.t.as_deref().ok_or_else(|| malformed("a message without text"))?;
-            EventKind::Message { id: MessageId(wire.i.unwrap_or_default()), text: text.to_owned() }
+            let text = wire.t.ok_or_else(|| malformed("a message without text"))?;
+            EventKind::Message { id: MessageId(wire.i.unwrap_or_default()), text: text.0.into_owned() }
         }
         "c" => EventKind::Created { room: room()? },
         "d" => EventKind::Destroyed { room: room()? },
         "r" => {
-            let session = read_session(wire.ws.as_deref().unwrap_or("0"))?;
+            let Hex(session) = wire.ws.unwrap_or_default();
             EventKind::Removed { who: Actor { session, nickname: name(&wire.w)? } }
         }
         "a" => EventKind::Appointed { account: whom()?, admin: wire.y.unwrap_or_default() },
@@ -166,8 +200,8 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, EnvelopeError> {
         }),
         other => return Err(EnvelopeError::UnknownKind(other.to_owned())),
     };
-    let actor = Actor { session: read_session(&wire.s)?, nickname: name(&wire.n)? };
-    Ok(Event { actor, kind, traceparent: wire.c.map(Cow::into_owned) })
+    let actor = Actor { session: wire.s.0, nickname: name(&wire.n)? };
+    Ok(Event { actor, kind, traceparent: wire.c.map(|text| text.0.into_owned()) })
 }
 
 /// Reads live traffic: `1 <epoch> <offset> <time_us> <event>`, where 1 is the version of this form.

@@ -1,5 +1,6 @@
 //! Nicknames and room ids: one rule for what a name may be, in every dialect.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -106,7 +107,8 @@ fn checked(raw: &str, max_chars: usize) -> Result<Arc<str>, NameFault> {
     if raw.len() > max_chars * 16 {
         return Err(NameFault::TooLong);
     }
-    let name: String = raw.nfc().collect();
+    // Most names are ASCII, in which nothing is to be composed.
+    let name: Cow<'_, str> = if raw.is_ascii() { raw.into() } else { raw.nfc().collect() };
     if name.is_empty() {
         return Err(NameFault::Empty);
     }

@@ -3,6 +3,7 @@
 mod catch_up;
 mod fan_out;
 mod member;
+mod members;
 mod membership;
 
 use std::collections::HashMap;
@@ -10,7 +11,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -21,7 +21,7 @@ pub use membership::{Arrival, Departure};
 use super::RoomStream;
 use crate::chat::{Epoch, Nickname, Position, RoomId, SessionId, TokenBucket};
 use crate::telemetry::Metrics;
-use member::Entry;
+use members::Members;
 
 const SHARDS: usize = 64;
 
@@ -52,8 +52,7 @@ struct Room {
 #[derive(Default)]
 struct RoomState {
     stream: RoomStream,
-    /// By session, so that coming and going costs the same however many are in; in one piece, so that fan-out walks along it.
-    members: IndexMap<SessionId, Entry>,
+    members: Members,
     /// Somebody reads the stream; live events are not delivered until that is done.
     catching_up: bool,
     /// The newest event heard while catching up.
@@ -92,7 +91,7 @@ impl Hub {
     pub fn accounts_in(&self, id: &RoomId, except: &Nickname) -> Vec<SessionId> {
         let Some(room) = self.room(id) else { return Vec::new() };
         let state = room.state.lock();
-        let members = state.members.values().map(|entry| &entry.member);
+        let members = state.members.iter().map(|entry| &entry.member);
         let accounts = members.filter(|member| member.account.as_ref().is_some_and(|account| account != except));
         accounts.map(|member| member.session).collect()
     }

@@ -6,7 +6,7 @@
 
 mod action;
 mod detect;
-mod fanout;
+mod format;
 mod framing;
 mod json;
 mod pychat;
@@ -16,11 +16,9 @@ mod simple;
 mod times;
 
 pub use detect::detect;
-pub use fanout::{Fanout, WireFormat};
+pub use format::WireFormat;
 pub use framing::{Frame, FramingError, FramingKind, Inbound, close_frame, frame, ping_frame};
 pub use scrp::AnswerForm;
-
-use bytes::Bytes;
 
 use crate::chat::{Command, Conduct, Envelope, Nickname, Notice, Refusal, Reply};
 
@@ -80,19 +78,6 @@ pub enum RoomSpelling {
 }
 
 impl EventForm {
-    /// How many there are.
-    const COUNT: usize = 10;
-
-    /// Its number among all, below [`Self::COUNT`].
-    const fn index(self) -> usize {
-        match self {
-            Self::Action { spelling, extended } => 2 * spelling as usize + extended as usize,
-            Self::Simple { extended } => 6 + extended as usize,
-            Self::Pychat => 8,
-            Self::Scrp => 9,
-        }
-    }
-
     fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::Action { extended, .. } => DialectKind::Action.dialect(extended),
@@ -196,28 +181,4 @@ pub trait Dialect: Send + Sync {
 
     /// What answers no request, in one of this dialect's forms; `None` where the dialect has no words for it.
     fn tell(&self, form: EventForm, notice: &Notice) -> Option<Vec<u8>>;
-}
-
-impl WireFormat {
-    /// A notice in this format, ready to be written; `None` where the dialect has no words for it.
-    pub fn tell(self, notice: &Notice) -> Option<Bytes> {
-        let dialect = self.form.dialect();
-        let message = dialect.tell(self.form, notice)?;
-        Some(frame(self.framing, dialect.rules().line_end, &message))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_form_has_a_number_of_its_own() {
-        let both = [false, true];
-        let spellings = [RoomSpelling::Text, RoomSpelling::Hash, RoomSpelling::Integer];
-        let action = spellings.map(|spelling| both.map(|extended| EventForm::Action { spelling, extended }));
-        let simple = both.map(|extended| EventForm::Simple { extended });
-        let forms = action.into_iter().flatten().chain(simple).chain([EventForm::Pychat, EventForm::Scrp]);
-        assert!(forms.map(EventForm::index).eq(0..EventForm::COUNT));
-    }
 }

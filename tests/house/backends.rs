@@ -149,6 +149,7 @@ mod numbers;
 mod outbox;
 mod owner;
 mod pace;
+mod pipes;
 mod post;
 mod primaries;
 mod resumption;

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use redis::Value;
 use redis::streams::StreamRangeReply;
+use redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
 use super::super::{BackendError, Broker, KEY_LIFE, Publication, Published, Publisher, decode_event, encode_event};
@@ -12,16 +12,25 @@ use super::Redis;
 use super::applicants::{account_key, member_key};
 use crate::chat::{CatchUp, Envelope, Epoch, EventKind, MessageId, Position, RoomId, Seam};
 
+/// What a call of the publishing script has, and about how long it is.
+const CALL_ARGS: usize = 16;
+const CALL_BYTES: usize = 768;
+
 #[async_trait]
 impl Broker for Redis {
     async fn publish(&self, room: &RoomId, publication: Publication<'_>) -> Result<Option<Published>, BackendError> {
         let Publication { event, publisher, key } = publication;
-        self.sure_lease()?;
-        let mut connection = self.link.connection()?;
-        let mut call = self.scripts.publish.prepare_invoke();
-        call.key(self.keys.room(room)).key(self.keys.room_log(room)).key(self.keys.room_members(room));
+        self.check_lease()?;
+        let connection = self.link.connection()?;
+        let mut call = Cmd::with_capacity(CALL_ARGS, CALL_BYTES);
+        call.arg("EVALSHA")
+            .arg(self.scripts.publish.get_hash())
+            .arg(3 + usize::from(key.is_some()))
+            .arg(self.keys.room(room))
+            .arg(self.keys.room_log(room))
+            .arg(self.keys.room_members(room));
         if let Some(key) = key {
-            call.key(self.keys.room_key(room, &publication.author(), key.text));
+            call.arg(self.keys.room_key(room, &publication.author(), key.text));
         }
         call.arg(self.keys.room_channel(room))
             .arg(encode_event(event))
@@ -43,8 +52,8 @@ impl Broker for Redis {
         } else {
             call.arg(self.settings.history_age.as_millis() as u64);
         }
-        let place: Vec<u64> = self.timed(call.invoke_async(&mut connection)).await?;
-        Ok(read_published(&place))
+        let answer = self.timed(async { Ok(redis::from_redis_value(self.publishing.call(connection, call).await?)?) });
+        read_published(answer.await?)
     }
 
     async fn lease_numbers(&self, count: u32) -> Result<u32, BackendError> {
@@ -145,10 +154,15 @@ pub(super) fn read_position(place: &[u64]) -> Option<Position> {
     Some(Position { epoch: Epoch::new(*epoch), offset: *offset })
 }
 
-fn read_published(place: &[u64]) -> Option<Published> {
-    let [.., time_us, id, repeated] = place else { return None };
-    let position = read_position(place)?;
-    Some(Published { position, time_us: *time_us as i64, id: MessageId(*id as u32), repeated: *repeated == 1 })
+/// What the publishing script returns; `None` for nothing.
+fn read_published(answer: Option<String>) -> Result<Option<Published>, BackendError> {
+    let Some(answer) = answer else { return Ok(None) };
+    let numbers: Vec<u64> = answer.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let (Some(position), [.., time_us, id, repeated]) = (read_position(&numbers), &numbers[..]) else {
+        return Err(BackendError::Failed(format!("a publication is answered with {answer:?}")));
+    };
+    let (time_us, id) = (*time_us as i64, MessageId(*id as u32));
+    Ok(Some(Published { position, time_us, id, repeated: *repeated == 1 }))
 }
 
 fn read_entries(epoch: Epoch, entries: &StreamRangeReply) -> Vec<Envelope> {

@@ -23,6 +23,7 @@ mod members;
 mod outbox;
 mod post;
 mod presence;
+mod publishing;
 mod resumption;
 mod rooms;
 mod scripts;
@@ -49,6 +50,7 @@ use keys::Keys;
 use lease::HeldLease;
 use link::Link;
 use outbox::Outbox;
+use publishing::Publishing;
 use scripts::Scripts;
 pub use servers::Access;
 use servers::Servers;
@@ -94,6 +96,7 @@ pub struct Redis {
     scripts: Scripts,
     link: Arc<Link>,
     bus: Bus,
+    publishing: Publishing,
     outbox: Outbox,
     /// Numbers of the letters that are to be answered for.
     letters: AtomicU64,
@@ -125,9 +128,12 @@ impl Redis {
         let servers = Servers::of(&settings)?;
         let keys = Keys::new(&settings.key_prefix);
         let link = Link::connect(servers, &settings, clock.clone(), metrics.clone(), stop.clone()).await?;
-        let bus = Bus::connect(&settings, keys.clone(), link.clone(), inbound, clock.clone(), metrics, stop).await?;
+        let bus =
+            Bus::connect(&settings, keys.clone(), link.clone(), inbound, clock.clone(), metrics, stop.clone()).await?;
+        let scripts = Scripts::new(link.cluster().is_some());
         let redis = Self {
-            scripts: Scripts::new(link.cluster().is_some()),
+            publishing: Publishing::start(scripts.publish.clone(), link.clone(), stop),
+            scripts,
             outbox: Outbox::of(settings.outbox_count, link.cluster().is_some()),
             lease: RwLock::default(),
             lease_number: AtomicU64::new(0),
@@ -157,10 +163,15 @@ impl Redis {
 
     /// The lease to claim under, while it is sure that nobody sweeps it.
     fn sure_lease(&self) -> Result<HeldLease, BackendError> {
-        if !self.is_lease_sure() {
-            return Err(BackendError::Unavailable("this node's lease is not sure".into()));
-        }
+        self.check_lease()?;
         Ok(self.lease.read().clone())
+    }
+
+    fn check_lease(&self) -> Result<(), BackendError> {
+        match self.is_lease_sure() {
+            true => Ok(()),
+            false => Err(BackendError::Unavailable("this node's lease is not sure".into())),
+        }
     }
 
     fn is_lease_sure(&self) -> bool {

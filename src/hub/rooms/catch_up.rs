@@ -74,7 +74,7 @@ impl RoomState {
     fn go_on_under(&mut self, epoch: Epoch) {
         let Some(delivered) = self.stream.delivered().filter(|delivered| delivered.epoch != epoch) else { return };
         self.stream.skip_to(Position { epoch, ..delivered });
-        for entry in self.members.values_mut() {
+        for entry in self.members.iter_mut() {
             let ahead = match &mut entry.phase {
                 Phase::Ahead(told) => Some(told),
                 _ => None,
@@ -89,8 +89,8 @@ impl RoomState {
     /// After a hole nobody can wait for an event that may lie in it. Who may have missed something is told so.
     fn settle_after_skip(&mut self, id: &RoomId, skipped_to: Position) {
         let is_to_come = |last: Position| last.epoch == skipped_to.epoch && last.offset > skipped_to.offset;
-        self.members.retain(|_, entry| entry.going.as_ref().is_none_or(|going| is_to_come(going.last)));
-        self.members.values_mut().for_each(|entry| match &mut entry.phase {
+        self.members.retain(|entry| entry.going.as_ref().is_none_or(|going| is_to_come(going.last)));
+        self.members.iter_mut().for_each(|entry| match &mut entry.phase {
             Phase::Joining => {
                 entry.phase = Phase::Active;
                 // After the answer to the join.

@@ -1,12 +1,9 @@
 //! What is heard goes to the room's members here, each in its format.
 
-use bytes::Bytes;
-
-use super::member::{LocalMember, Phase};
-use super::{Hub, RoomState, past, precedes};
-use crate::chat::{Actor, Envelope, EventKind, Notice, Position, RoomId, TokenBucket};
+use super::member::{Entry, LocalMember, Phase, is_coming};
+use super::{Hub, RoomState};
+use crate::chat::{Actor, Envelope, Event, EventKind, Notice, Position, RoomId, TokenBucket};
 use crate::hub::Step;
-use crate::wire::{Fanout, WireFormat};
 
 /// How many who write a room's members are told of each second: what a person can take in.
 const TYPISTS_PER_SECOND: u32 = 10;
@@ -48,39 +45,21 @@ impl Hub {
     }
 
     pub(super) fn fan_out(&self, id: &RoomId, state: &mut RoomState, envelope: &Envelope) -> usize {
-        let fanout = Fanout::new(id.as_str(), envelope);
-        let kind = &envelope.event.kind;
-        let actor = envelope.event.actor.session;
+        let Event { actor, kind, .. } = &envelope.event;
         let mut receivers = 0;
-        let mut someone_goes = false;
-        for (session, entry) in &mut state.members {
-            let own = *session == actor;
-            if let Some(going) = &entry.going {
-                someone_goes = true;
-                if !precedes(envelope.position, going.last, going.known) && past(going.last, envelope.position) {
-                    continue;
+        for (format, alike) in state.members.groups_mut() {
+            match format.event(id.as_str(), envelope) {
+                Some(bytes) => {
+                    for entry in alike.values_mut() {
+                        receivers += usize::from(entry.take(id, envelope, Some(&bytes)));
+                    }
                 }
-            }
-            match &mut entry.phase {
-                Phase::Joining if own && matches!(kind, EventKind::Joined | EventKind::Came) => {
-                    entry.phase = Phase::Active;
+                // Of those who are told nothing, only the one whose doing it is notices.
+                None => {
+                    if let Some(entry) = alike.get_mut(&actor.session) {
+                        entry.take(id, envelope, None);
+                    }
                 }
-                Phase::Joining => continue,
-                Phase::Active | Phase::Waiting(_) => {}
-                Phase::Ahead(told) if past(*told, envelope.position) => entry.phase = Phase::Active,
-                Phase::Ahead(_) => continue,
-            }
-            let bytes = entry.member.is_shown(envelope).then(|| fanout.bytes(entry.member.format)).flatten();
-            match (bytes, &mut entry.phase) {
-                (Some(bytes), Phase::Waiting(heard)) => heard.put_by(envelope.position, bytes),
-                (Some(bytes), _) => {
-                    entry.member.mailbox.event(id, bytes.clone(), own);
-                    receivers += 1;
-                }
-                (None, _) => {}
-            }
-            if own && is_of_member(kind) {
-                entry.member.mailbox.own_passed();
             }
         }
         match kind {
@@ -88,9 +67,7 @@ impl Hub {
             EventKind::Removed { .. } => state.put_out(id, envelope.position, kind),
             _ => {}
         }
-        if someone_goes {
-            state.drop_departed(envelope.position);
-        }
+        state.members.drop_departed(envelope.position);
         self.metrics.fanout_receivers.observe(receivers as f64);
         self.metrics.deliveries_total.inc_by(receivers as u64);
         receivers
@@ -108,21 +85,13 @@ impl Hub {
             return false;
         }
         let notice = Notice::Typing { room: id.clone(), who: who.clone() };
-        let mut encoded: Vec<(WireFormat, Option<Bytes>)> = Vec::new();
-        for entry in state.members.values() {
-            let LocalMember { session, mailbox, format, .. } = &entry.member;
-            if *session == who.session
-                || entry.going.is_some()
-                || !matches!(entry.phase, Phase::Active | Phase::Ahead(_))
-            {
-                continue;
-            }
-            let index = encoded.iter().position(|(known, _)| known == format).unwrap_or_else(|| {
-                encoded.push((*format, format.tell(&notice)));
-                encoded.len() - 1
-            });
-            if let Some(bytes) = &encoded[index].1 {
-                mailbox.hint(bytes.clone());
+        for (format, alike) in state.members.groups() {
+            let Some(bytes) = format.tell(&notice) else { continue };
+            for Entry { member: LocalMember { session, mailbox, .. }, phase, going } in alike.values() {
+                let is_in = going.is_none() && matches!(phase, Phase::Active | Phase::Ahead(_));
+                if is_in && *session != who.session {
+                    mailbox.hint(bytes.clone());
+                }
             }
         }
         true
@@ -132,20 +101,14 @@ impl Hub {
 impl RoomState {
     /// A join that another member here was told from the stream, before it was heard: the one who joins still waits for it.
     fn let_in_late(&mut self, id: &RoomId, envelope: &Envelope) {
-        if !matches!(envelope.event.kind, EventKind::Joined | EventKind::Came) {
+        if !is_coming(&envelope.event.kind) {
             return;
         }
-        let Some(entry) = self.members.get_mut(&envelope.event.actor.session) else { return };
+        let Some(entry) = self.members.get_mut(envelope.event.actor.session) else { return };
         if matches!(entry.phase, Phase::Joining) {
             entry.phase = Phase::Active;
             entry.member.tell(id, envelope);
             entry.member.mailbox.own_passed();
         }
     }
-}
-
-/// Whether an event is one that members cause by their own requests in the room, and wait to see.
-fn is_of_member(kind: &EventKind) -> bool {
-    use EventKind::{Came, Joined, Left, Message, Went};
-    matches!(kind, Joined | Came | Left | Went | Message { .. })
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::{past, precedes};
 use crate::chat::{Actor, Envelope, Epoch, EventKind, Nickname, Notice, Position, RoomId, SessionId};
 use crate::hub::Mailbox;
-use crate::wire::{Fanout, WireFormat};
+use crate::wire::WireFormat;
 
 /// The most that is put by for one member while it is told what it missed in a room.
 pub(super) const WAITING_BYTES_MAX: usize = 256 * 1024;
@@ -28,9 +29,8 @@ pub struct LocalMember {
 impl LocalMember {
     /// Tells it of one event, past the room, if it is shown it.
     pub fn tell(&self, room: &RoomId, envelope: &Envelope) {
-        let fanout = Fanout::new(room.as_str(), envelope);
-        if let Some(bytes) = self.is_shown(envelope).then(|| fanout.bytes(self.format)).flatten() {
-            self.mailbox.event(room, bytes.clone(), envelope.event.actor.session == self.session);
+        if let Some(bytes) = self.is_shown(envelope).then(|| self.format.event(room.as_str(), envelope)).flatten() {
+            self.mailbox.event(room, bytes, envelope.event.actor.session == self.session);
         }
     }
 
@@ -87,13 +87,69 @@ pub(super) struct Going {
 }
 
 pub(super) enum Phase {
-    /// Being told what it missed: what is heard meanwhile is put by.
-    Waiting(Heard),
+    /// Being told what it missed: what is heard meanwhile is put by. Boxed like a leave, because most members are neither way.
+    Waiting(Box<Heard>),
     /// Was told everything up to this position, which the others may still have to hear.
     Ahead(Position),
     /// Entering: nothing is delivered before its own join.
     Joining,
     Active,
+}
+
+impl Entry {
+    /// Has it take an event that comes by; `bytes`: in its format, if that has words for it. Whether it was put into its mailbox.
+    pub fn take(&mut self, room: &RoomId, envelope: &Envelope, bytes: Option<&Bytes>) -> bool {
+        // Most are in for good, and nothing else is to be looked at.
+        let is_settled = matches!(self.phase, Phase::Active) && self.going.is_none();
+        if !is_settled && !self.hears(envelope) {
+            return false;
+        }
+        let own = envelope.event.actor.session == self.member.session;
+        let bytes = bytes.filter(|_| self.member.is_shown(envelope));
+        let told = match (bytes, &mut self.phase) {
+            (Some(bytes), Phase::Waiting(heard)) => {
+                heard.put_by(envelope.position, bytes);
+                false
+            }
+            (Some(bytes), _) => {
+                self.member.mailbox.event(room, bytes.clone(), own);
+                true
+            }
+            (None, _) => false,
+        };
+        if own && is_of_member(&envelope.event.kind) {
+            self.member.mailbox.own_passed();
+        }
+        told
+    }
+
+    /// Whether an event is one for it, as far as it is in the room; its own join lets it in.
+    fn hears(&mut self, envelope: &Envelope) -> bool {
+        let Envelope { position, event, .. } = envelope;
+        let is_after = |going: &Going| !precedes(*position, going.last, going.known) && past(going.last, *position);
+        if self.going.as_deref().is_some_and(is_after) {
+            return false;
+        }
+        match &self.phase {
+            Phase::Active | Phase::Waiting(_) => return true,
+            Phase::Ahead(told) if !past(*told, *position) => return false,
+            Phase::Joining if !(event.actor.session == self.member.session && is_coming(&event.kind)) => return false,
+            Phase::Ahead(_) | Phase::Joining => {}
+        }
+        self.phase = Phase::Active;
+        true
+    }
+}
+
+/// Whether an event is one that members cause by their own requests in the room, and wait to see.
+fn is_of_member(kind: &EventKind) -> bool {
+    use EventKind::{Came, Joined, Left, Message, Went};
+    matches!(kind, Joined | Came | Left | Went | Message { .. })
+}
+
+/// Whether an event lets its actor in.
+pub(super) fn is_coming(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::Joined | EventKind::Came)
 }
 
 /// What was heard in a room for a member that is still told of what came before.

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::member::{Entry, Going, Heard, LocalMember, Phase};
-use super::{Hub, RoomState, past, precedes, reached};
+use super::member::{Entry, Going, LocalMember, Phase};
+use super::{Hub, RoomState, past, reached};
 use crate::chat::{EventKind, Position, RoomId, SessionId};
 use crate::hub::PutOut;
 
@@ -37,7 +37,7 @@ impl Hub {
 
     /// Places a session in a room in which it is to be told first what it missed; then [`Hub::activate`] it.
     pub fn wait(&self, id: &RoomId, member: LocalMember) -> Arrival {
-        self.place(id, member, Phase::Waiting(Heard::default()))
+        self.place(id, member, Phase::Waiting(Box::default()))
     }
 
     fn place(&self, id: &RoomId, member: LocalMember, phase: Phase) -> Arrival {
@@ -57,9 +57,9 @@ impl Hub {
         let Some(room) = self.room(id) else { return true };
         let mut state = room.state.lock();
         state.stream.begin_after(told);
-        let Some(entry) = state.members.get_mut(&session) else { return true };
+        let Some(entry) = state.members.get_mut(session) else { return true };
         let Phase::Waiting(heard) = &mut entry.phase else { return true };
-        let heard = std::mem::take(heard);
+        let heard = std::mem::take(&mut **heard);
         if heard.overrun {
             return false;
         }
@@ -77,7 +77,7 @@ impl Hub {
         let Some(room) = self.room(id) else { return };
         let mut state = room.state.lock();
         let delivered = state.stream.delivered();
-        let Some(entry) = state.members.get_mut(&session) else { return };
+        let Some(entry) = state.members.get_mut(session) else { return };
         entry.phase = Phase::Active;
         if let Some(position) = delivered {
             entry.member.tell_gap(id, position, false);
@@ -95,7 +95,7 @@ impl Hub {
         }
         // No join of its own is there: what is at the position already happened before it came.
         state.stream.begin_after(position);
-        match state.members.get_mut(&session).map(|entry| &mut entry.phase) {
+        match state.members.get_mut(session).map(|entry| &mut entry.phase) {
             Some(phase @ Phase::Joining) => {
                 *phase = Phase::Ahead(position);
                 false
@@ -108,7 +108,7 @@ impl Hub {
     /// Takes a session out at once.
     pub fn remove(&self, id: &RoomId, session: SessionId) {
         if let Some(room) = self.room(id) {
-            room.state.lock().members.swap_remove(&session);
+            room.state.lock().members.remove(session);
             self.reap(id);
         }
     }
@@ -124,10 +124,11 @@ impl Hub {
             self.remove(id, session);
             return Departure::Done;
         }
-        let Some(entry) = state.members.get_mut(&session) else { return Departure::Done };
+        let Some(entry) = state.members.get_mut(session) else { return Departure::Done };
         let (done, pending) = oneshot::channel();
         let known = delivered.map_or(last.epoch, |delivered| delivered.epoch);
         entry.going = Some(Box::new(Going { last, known, done }));
+        state.members.note_going(session);
         Departure::Pending(pending)
     }
 }
@@ -135,7 +136,7 @@ impl Hub {
 impl RoomState {
     /// Somebody was removed.
     pub(super) fn put_out(&mut self, id: &RoomId, at: Position, kind: &EventKind) {
-        self.members.retain(|_, entry| {
+        self.members.retain(|entry| {
             let out = entry.member.is_put_out_by(kind);
             if out {
                 entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: true });
@@ -146,27 +147,13 @@ impl RoomState {
 
     /// The room is gone. Who is still joining joins its next life.
     pub(super) fn put_all_out(&mut self, id: &RoomId, at: Position) {
-        self.members.retain(|_, entry| match entry.phase {
+        self.members.retain(|entry| match entry.phase {
             _ if entry.going.is_some() => false,
             Phase::Joining => true,
             Phase::Active | Phase::Ahead(_) | Phase::Waiting(_) => {
                 entry.member.mailbox.put_out(PutOut { room: id.clone(), at, shown: false });
                 false
             }
-        });
-    }
-
-    pub(super) fn drop_departed(&mut self, delivered: Position) {
-        self.members.retain(|_, entry| {
-            let is_out =
-                |going: &Going| !precedes(delivered, going.last, going.known) && reached(delivered, going.last);
-            let gone = entry.going.take_if(|going| is_out(going));
-            if let Some(going) = gone {
-                // Nobody may be waiting any more; that is fine.
-                let _ = going.done.send(());
-                return false;
-            }
-            true
         });
     }
 }

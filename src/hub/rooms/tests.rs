@@ -1,8 +1,10 @@
+mod formats;
+
 use super::member::WAITING_BYTES_MAX;
 use super::*;
 use crate::chat::{Actor, CatchUp, Envelope, Event, EventKind, MessageId, Seam};
 use crate::hub::{Mailbox, Outgoing, PutOut};
-use crate::wire::{EventForm, FramingKind, WireFormat};
+use crate::wire::{EventForm, FramingKind, RoomSpelling, WireFormat};
 
 /// Records the calls instead of talking to a broker.
 #[derive(Default)]

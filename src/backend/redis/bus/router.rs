@@ -25,6 +25,8 @@ pub struct Router {
     ears: Vec<Handle>,
     /// What is wanted, and which connection was told so, by its number; 0: nobody yet.
     wanted: HashMap<Channel, u64>,
+    /// There may be one that nobody was told of. What is wanted may be very much, and is not to be looked through in vain.
+    is_some_homeless: bool,
     /// Sessions that wait for a channel that nobody took yet.
     waiting: HashMap<Channel, Vec<oneshot::Sender<bool>>>,
     map: Option<watch::Receiver<Arc<SlotMap>>>,
@@ -47,7 +49,8 @@ impl Router {
         // Each wanted channel strays at most once before it is given a home again.
         let strays = mpsc::unbounded_channel();
         let (ears, wanted, waiting) = (Vec::new(), HashMap::new(), HashMap::new());
-        let mut router = Self { shared, wishes, ears, wanted, waiting, map, strays, numbers: 0 };
+        let mut router =
+            Self { shared, wishes, ears, wanted, waiting, is_some_homeless: false, map, strays, numbers: 0 };
         let places = match &router.map {
             Some(map) => map.borrow().primaries().iter().cloned().map(Some).collect(),
             None => vec![None],
@@ -152,6 +155,7 @@ impl Router {
         let home = self.home_of(&channel);
         self.wanted.insert(channel.clone(), home);
         if home == 0 {
+            self.is_some_homeless = true;
             self.waiting.entry(channel).or_default().push(ready);
         } else {
             self.order(home, Order::Subscribe(channel, ready));
@@ -194,6 +198,7 @@ impl Router {
             // Unless nobody wants it any more.
             let Some(home) = self.wanted.get_mut(&channel) else { continue };
             *home = 0;
+            self.is_some_homeless = true;
             if let Some(ready) = waiting {
                 self.waiting.entry(channel).or_default().push(ready);
             }
@@ -233,18 +238,23 @@ impl Router {
         for (channel, home) in moved {
             self.order(home, Order::Unsubscribe(channel.clone()));
             self.wanted.insert(channel, 0);
+            self.is_some_homeless = true;
         }
         self.offer_homeless();
     }
 
     /// Gives the channels that nobody hears to whoever owns their slots now.
     fn offer_homeless(&mut self) {
+        if !std::mem::take(&mut self.is_some_homeless) {
+            return;
+        }
         let homeless: Vec<Channel> =
             self.wanted.iter().filter(|(_, home)| **home == 0).map(|(channel, _)| channel.clone()).collect();
         let mut adopted: HashMap<u64, Vec<Channel>> = HashMap::new();
         for channel in homeless {
             let home = self.home_of(&channel);
             if home == 0 {
+                self.is_some_homeless = true;
                 continue;
             }
             self.wanted.insert(channel.clone(), home);
