@@ -174,7 +174,8 @@ impl Engine {
         let end = start + (seconds * SECOND as f64) as u64;
         self.traffic = self.plan.traffic;
         (self.next_due_ns, self.next_churn_ns) = (start as f64, start as f64);
-        while clock::now() < end {
+        let before = self.tally.sent;
+        while clock::now() < end && self.tally.sent - before < self.plan.most_messages {
             self.pump();
             let due = self.due().min(end);
             self.turn(due)?;
