@@ -167,6 +167,9 @@ pub struct Common {
     /// Seconds of measuring.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
+    /// Measure until so many messages were sent, if that is sooner.
+    #[arg(long)]
+    messages: Option<u64>,
     /// Seconds of the same before it.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     warm_up: f64,
@@ -263,6 +266,7 @@ impl Common {
             text_bytes: self.text_bytes,
             opening_at_once: self.at_once.max(1),
             stalled_every: cast.stalled_every,
+            most_messages: self.messages.unwrap_or(u64::MAX),
             churn_per_second: cast.comings,
             churning_every: if cast.comings > 0.0 { CHURNING_EVERY } else { 0 },
             drain_ms: (self.drain * 1000.0) as u64,

@@ -79,7 +79,7 @@ impl Crew {
     pub fn finish(&mut self) -> Result<Tally> {
         match self {
             Self::Here(engine) => {
-                engine.conclude();
+                carry_out(engine, Step::Finish, &mut |_| {})?;
                 Ok(engine.tally().clone())
             }
             Self::Elsewhere(workers) => {
@@ -122,7 +122,7 @@ fn carry_out(engine: &mut Engine, step: Step, progress: &mut dyn FnMut(f64)) -> 
         }
         Step::Finish => {
             engine.conclude();
-            Ok(())
+            engine.wake_the_stalled()
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Plan {
     pub goes: Goes,
     pub traffic: Traffic,
     pub text_bytes: usize,
+    /// Sending stops after so many, if not before.
+    pub most_messages: u64,
     /// Connections that are being opened at a time.
     pub opening_at_once: usize,
     /// Connections that read nothing once they are in their room: the first of each so many; none for zero.
@@ -70,9 +72,10 @@ impl Plan {
             Traffic::Open { per_second } => Traffic::Open { per_second: per_second / f64::from(processes) },
         };
         let churn_per_second = self.churn_per_second / f64::from(processes);
+        let most_messages = self.most_messages.div_ceil(u64::from(processes));
         let part = |number: u32| {
             let (first, end) = (start(number), start(number + 1).min(self.people));
-            Self { first, people: end - first, traffic, churn_per_second, ..self.clone() }
+            Self { first, people: end - first, traffic, churn_per_second, most_messages, ..self.clone() }
         };
         (0..processes).map(part).collect()
     }
@@ -196,6 +199,7 @@ mod tests {
             goes: Goes::Joined,
             traffic: Traffic::Closed { in_flight: 4 },
             text_bytes: 10,
+            most_messages: u64::MAX,
             opening_at_once: 1,
             stalled_every: 0,
             churn_per_second: 0.0,

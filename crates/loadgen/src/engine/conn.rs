@@ -81,8 +81,10 @@ impl Conn {
     }
 }
 
-/// What a stalled reader's kernel takes before the server feels it.
+/// What a stalled reader's kernel takes before the server feels it; and small packets, or else the server's own kernel, which counts
+/// packets, holds megabytes for it.
 const STALLED_BUFFER_BYTES: usize = 4096;
+const STALLED_PACKET_BYTES: u32 = 1400;
 
 /// Begins to connect.
 pub fn connect(route: &Route, person: u32, is_stalled: bool) -> io::Result<TcpStream> {
@@ -91,6 +93,7 @@ pub fn connect(route: &Route, person: u32, is_stalled: bool) -> io::Result<TcpSt
     socket.set_tcp_nodelay(true)?;
     if is_stalled {
         socket.set_recv_buffer_size(STALLED_BUFFER_BYTES)?;
+        socket.set_tcp_mss(STALLED_PACKET_BYTES)?;
     }
     if let Some(source) = plan::source(person, route.address) {
         socket.bind(&source.into())?;

@@ -55,6 +55,8 @@ pub struct Engine {
     active_ns: u64,
     tally: Tally,
     acknowledged_before: u64,
+    /// Nothing is measured any more.
+    is_over: bool,
 }
 
 /// A message on its way.
@@ -76,6 +78,9 @@ enum Progress {
 }
 
 const EVENTS: usize = 1024;
+/// How long stalled readers, once they read, are given to see the end.
+const STALLED_QUIET_MS: u64 = 500;
+const STALLED_MS: u64 = 10_000;
 const SCRATCH_BYTES: usize = 256 * 1024;
 const TIMER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -107,6 +112,7 @@ impl Engine {
             active_ns: clock::now(),
             tally: Tally::new()?,
             acknowledged_before: 0,
+            is_over: false,
             plan,
         })
     }
@@ -168,7 +174,8 @@ impl Engine {
         let end = start + (seconds * SECOND as f64) as u64;
         self.traffic = self.plan.traffic;
         (self.next_due_ns, self.next_churn_ns) = (start as f64, start as f64);
-        while clock::now() < end {
+        let before = self.tally.sent;
+        while clock::now() < end && self.tally.sent - before < self.plan.most_messages {
             self.pump();
             let due = self.due().min(end);
             self.turn(due)?;
@@ -270,7 +277,9 @@ impl Engine {
     fn readable(&mut self, at: u32, is_ended: bool) {
         let is_stalled = self.plan.is_stalled(self.plan.first + at);
         if is_stalled && self.conns[at as usize].stage == Stage::Ready {
-            if is_ended {
+            if self.is_over {
+                self.throw_away(at);
+            } else if is_ended {
                 self.ended(at, "closed by the server");
             }
             return;
@@ -289,6 +298,29 @@ impl Engine {
                         break;
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.ended(at, &error.to_string()),
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    /// Who read nothing so far reads on, to see whether the server ended the connection: its end stands behind what was not read.
+    pub fn wake_the_stalled(&mut self) -> Result<()> {
+        self.is_over = true;
+        let stalled: Vec<u32> =
+            (0..self.plan.people).filter(|&at| self.plan.is_stalled(self.plan.first + at)).collect();
+        stalled.iter().for_each(|&at| self.readable(at, false));
+        if stalled.is_empty() { Ok(()) } else { self.settle(STALLED_QUIET_MS, STALLED_MS) }
+    }
+
+    fn throw_away(&mut self, at: u32) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        while let Some(stream) = &mut self.conns[at as usize].stream {
+            match stream.read(&mut scratch) {
+                Ok(0) => self.ended(at, "closed by the server"),
+                Ok(_) => self.active_ns = clock::now(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => self.ended(at, &error.to_string()),
