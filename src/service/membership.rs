@@ -231,9 +231,14 @@ impl Chat {
             }
             (Err(refusal), RoomRef::Current) => return Outcome::refused(refusal),
         };
+        self.roster.doubt_room(who, &room);
         let left = match self.backend.presence.leave(&room, &who.actor()).await {
             Ok(left) => left,
-            Err(error) => return Outcome::refused(unavailable("leave", &error)),
+            Err(error) => {
+                // It is told that it could not leave, and goes on as a member.
+                self.roster.hold_room(who, &room);
+                return Outcome::refused(unavailable("leave", &error));
+            }
         };
         if left.is_none() {
             // It was out already: swept, while this node heard nothing. What was said before was promised to it all the same.

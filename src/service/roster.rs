@@ -193,11 +193,6 @@ impl Roster {
         }
     }
 
-    /// Whether the session may be in a room.
-    pub fn is_in(&self, session: SessionId, room: &RoomId) -> bool {
-        self.lines.lock().get(&session).is_some_and(|line| line.noted.rooms.contains(room))
-    }
-
     /// Whether it is known that the session was let into a room, and nothing was begun since to take it out.
     pub fn is_sure_of(&self, session: SessionId, room: &RoomId) -> bool {
         self.lines.lock().get(&session).is_some_and(|line| line.sure.contains(room))

@@ -112,11 +112,11 @@ impl Chat {
         for room in standing.rooms.iter().filter(|room| !standing.mailbox.is_put_out_of(room)) {
             let account = actor.nickname.clone().filter(|_| standing.account);
             let entry = Entry::Restore { known: self.hub.epoch(room), account };
-            let is_in = || roster.is_in(actor.session, room);
+            let is_in = || roster.is_sure_of(actor.session, room);
             // Looked at after the epoch: a session that left meanwhile may have been the last here, and would be made a member
             // without a word, to be said to leave once more. So would one whose join failed, which is left or asked for again, and
             // then never said to have come.
-            if !roster.is_sure_of(actor.session, room) {
+            if !is_in() {
                 continue;
             }
             // A restored member is let in by every room.

@@ -30,11 +30,23 @@ struct Forgetful {
     loses_entry: AtomicBool,
     /// The next claim says that it has come, and goes on when it may.
     gate: Mutex<Option<Gate>>,
+    /// The next leave says that it was carried out, and is answered when it may.
+    left: Mutex<Option<Gate>>,
 }
 
 struct Gate {
     reached: oneshot::Sender<()>,
     opened: oneshot::Receiver<()>,
+}
+
+impl Gate {
+    async fn pass(gate: &Mutex<Option<Self>>) {
+        let gate = gate.lock().unwrap().take();
+        if let Some(Self { reached, opened }) = gate {
+            reached.send(()).unwrap();
+            opened.await.unwrap();
+        }
+    }
 }
 
 impl Forgetful {
@@ -49,11 +61,7 @@ impl Forgetful {
 #[async_trait]
 impl Presence for Forgetful {
     async fn claim(&self, nickname: &Nickname, holder: Holder, as_what: Claimant) -> Result<Claimed, BackendError> {
-        let gate = self.gate.lock().unwrap().take();
-        if let Some(Gate { reached, opened }) = gate {
-            reached.send(()).unwrap();
-            opened.await.unwrap();
-        }
+        Gate::pass(&self.gate).await;
         self.answer(self.inner.claim(nickname, holder, as_what).await)
     }
 
@@ -76,7 +84,9 @@ impl Presence for Forgetful {
         if self.loses_leaves.load(Ordering::Relaxed) {
             return Err(BackendError::Unavailable("the leave was lost".into()));
         }
-        self.answer(self.inner.leave(room, who).await)
+        let left = self.inner.leave(room, who).await;
+        Gate::pass(&self.left).await;
+        self.answer(left)
     }
 
     async fn members(&self, room: &RoomId) -> Result<u64, BackendError> {
@@ -116,6 +126,7 @@ fn bench() -> Bench {
         loses_leaves: AtomicBool::new(false),
         loses_entry: AtomicBool::new(false),
         gate: Mutex::default(),
+        left: Mutex::default(),
     });
     let limits =
         ChatLimits { text_bytes: 100, rooms_per_session: 10, users: 100, require_login: false, resume: RESUME };
@@ -289,6 +300,27 @@ async fn a_session_that_leaves_while_it_is_restored_leaves_once() {
     };
     let (restored, ()) = tokio::join!(bench.chat.restore(), leaving);
     assert!(restored);
+    assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(0));
+    assert_eq!(bench.events("red").await, [EventKind::Joined, EventKind::Left]);
+}
+
+/// The leave was carried out, and its answer is still on its way when the node restores what its sessions hold.
+#[tokio::test]
+async fn a_session_that_is_out_and_does_not_know_it_yet_is_not_restored() {
+    let bench = bench();
+    let mut alice = bench.participant(1);
+    bench.login(&mut alice, "alice").await.unwrap();
+    bench.join(&mut alice, "red").await.unwrap();
+    let (reached, is_reached) = oneshot::channel();
+    let (open, opened) = oneshot::channel();
+    *bench.presence.left.lock().unwrap() = Some(Gate { reached, opened });
+    let restoring = async {
+        is_reached.await.unwrap();
+        assert!(bench.chat.restore().await);
+        open.send(()).unwrap();
+    };
+    let (left, ()) = tokio::join!(bench.leave(&mut alice, "red"), restoring);
+    left.unwrap();
     assert_eq!(bench.presence.members(&RoomId::parse("red").unwrap()).await, Ok(0));
     assert_eq!(bench.events("red").await, [EventKind::Joined, EventKind::Left]);
 }
