@@ -136,6 +136,7 @@ impl Chat {
             if self.hub.activate(room, who.id, from) {
                 break;
             }
+            self.read_up(room).await;
         }
         who.rooms.push(room.clone());
         Ok(())

@@ -70,8 +70,11 @@ impl Chat {
                     told = envelope.position;
                     member.tell(&room, &envelope);
                 }
-                if is_all && self.hub.activate(&room, who.id, told) {
-                    return;
+                if is_all {
+                    if self.hub.activate(&room, who.id, told) {
+                        return;
+                    }
+                    self.read_up(&room).await;
                 }
             }
             let next = match self.backend.broker.catch_up(&room, told).await {

@@ -12,6 +12,9 @@ use crate::wire::WireFormat;
 
 /// The most that is put by for one member while it is told what it missed in a room.
 pub(super) const WAITING_BYTES_MAX: usize = 256 * 1024;
+/// So often a stream is read once more because a member and the room know it by different epochs. After that the room has not found
+/// out what became of its stream, and the member had better hear something twice than nothing.
+pub(super) const READS_AGAIN_MAX: u32 = 3;
 
 /// A session as a member of a room on this node.
 pub struct LocalMember {
@@ -159,14 +162,21 @@ pub(super) struct Heard {
     bytes: usize,
     /// More was heard than may be put by, and all of it dropped: it is to be read from the stream.
     pub overrun: bool,
+    /// How often the stream was read once more before its member could go on.
+    pub reads_again: u32,
 }
 
 impl Heard {
+    /// Nothing yet, after the stream was read once more.
+    pub fn read_again(&self) -> Self {
+        Self { reads_again: self.reads_again + 1, ..Self::default() }
+    }
+
     pub fn put_by(&mut self, position: Position, bytes: &Bytes) {
         self.bytes += bytes.len();
         self.overrun |= self.bytes > WAITING_BYTES_MAX;
         if self.overrun {
-            *self = Self { overrun: true, ..Self::default() };
+            *self = Self { overrun: true, reads_again: self.reads_again, ..Self::default() };
         } else {
             self.events.push((position, bytes.clone()));
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::member::{Entry, Going, LocalMember, Phase};
+use super::member::{Entry, Going, LocalMember, Phase, READS_AGAIN_MAX};
 use super::{Hub, RoomState, past, reached};
 use crate::chat::{EventKind, Position, RoomId, SessionId};
 use crate::hub::PutOut;
@@ -52,19 +52,23 @@ impl Hub {
     }
 
     /// A waiting member was told everything up to this position: what was heard since follows. `false` when that is not all,
-    /// and the stream is to be read once more.
+    /// and the stream is to be read once more, for the room and for the member.
     pub fn activate(&self, id: &RoomId, session: SessionId, told: Position) -> bool {
         let Some(room) = self.room(id) else { return true };
         let mut state = room.state.lock();
+        // Under another epoch nobody can say which of the two is the former one, until both sides have read the stream.
+        let is_elsewhere = state.stream.delivered().is_some_and(|delivered| delivered.epoch != told.epoch);
         state.stream.begin_after(told);
         let Some(entry) = state.members.get_mut(session) else { return true };
         let Phase::Waiting(heard) = &mut entry.phase else { return true };
         let heard = std::mem::take(&mut **heard);
-        if heard.overrun {
+        if heard.overrun || (is_elsewhere && heard.reads_again < READS_AGAIN_MAX) {
+            entry.phase = Phase::Waiting(Box::new(heard.read_again()));
             return false;
         }
         for (position, bytes) in heard.events {
-            if past(told, position) {
+            let is_former = !is_elsewhere && position.epoch != told.epoch;
+            if !is_former && past(told, position) {
                 entry.member.mailbox.event(id, bytes, false);
             }
         }

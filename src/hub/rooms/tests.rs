@@ -285,6 +285,44 @@ async fn who_leaves_under_an_epoch_not_heard_of_gets_what_came_before() {
     assert_eq!(bodies(&two).await[1..], ["m3", "m4", "User Anonymous has left the room"]);
 }
 
+/// The stream goes on under another epoch while somebody is told what it missed, and the room here has not heard of that yet.
+#[tokio::test]
+async fn who_is_told_under_an_epoch_not_heard_of_is_told_nothing_twice() {
+    let under_two = |envelope: Envelope| {
+        let position = Position { epoch: Epoch::new(2), ..envelope.position };
+        Envelope { position, ..envelope }
+    };
+    let bench = bench();
+    let one = bench.member(1, 1);
+    let two = bench.guest(2);
+    let (mailbox, session) = (two.mailbox.clone(), two.session);
+    bench.hub.wait(&bench.room, two);
+    bench.deliver(&said(1, 2));
+    // What it is told is read from the stream, up to offset 3; the room stands at 2 of the former epoch.
+    let told = Position { epoch: Epoch::new(2), offset: 3 };
+    assert!(!bench.hub.activate(&bench.room, session, told), "both are to be read once more");
+    bench.deliver(&said(1, 3));
+    bench.hub.begin_catch_up(&bench.room);
+    assert_eq!(bench.hub.caught_up(&bench.room, &whole(2, [under_two(said(1, 4))])), None);
+    assert!(bench.hub.activate(&bench.room, session, told));
+    bench.deliver(&under_two(said(1, 5)));
+    assert_eq!(bodies(&mailbox).await, ["m4", "m5"], "m2 and m3 it was told");
+    assert_eq!(bodies(&one).await[1..], ["m2", "m3", "m4", "m5"]);
+}
+
+/// A room whose stream is gone, and nothing said since.
+#[test]
+fn who_knows_another_epoch_than_its_room_waits_only_so_often() {
+    let bench = bench();
+    let _one = bench.member(1, 1);
+    let two = bench.guest(2);
+    let session = two.session;
+    bench.hub.wait(&bench.room, two);
+    let told = Position { epoch: Epoch::new(2), offset: 3 };
+    let tries = (1..10).find(|_| bench.hub.activate(&bench.room, session, told));
+    assert_eq!(tries, Some(4));
+}
+
 fn destroyed(session: u128, offset: u64) -> Envelope {
     event(session, offset, EventKind::Destroyed { room: RoomId::parse("red").unwrap() })
 }
