@@ -6,11 +6,13 @@ use super::{Violation, violations};
 use crate::faults::Fault;
 use crate::history::{Answer, Op};
 use crate::history::{Outcome, Place, Resume, SECOND, Us, What};
-use crate::stage::Record;
+use crate::stage::{Record, Window};
 use crate::tap::Kept;
 
 /// For so long after a fault something may still be lost that it took.
 const SHAKEN: Us = 10 * SECOND;
+/// So late after it woke somebody who did not read may find that the connection has ended.
+const FOUND_LATE: Us = 2 * SECOND;
 /// A stream holds at least so many events, less than the runs' `storage.history_count`.
 const HELD: u64 = 4_000;
 
@@ -46,7 +48,13 @@ fn resumed(record: &Record, truth: &Truth, exchange: &Exchange, node: usize, res
     let may_have_lost = [*from, node]
         .into_iter()
         .any(|node| is_shaken(record, lost.saturating_sub(SHAKEN), exchange.answered, |fault| takes_from(fault, node)));
-    let in_time = exchange.answered < lost + record.resume_ms * 1_000 / 2;
+    // Who did not read may have been closed any time since, and finds out when it wakes.
+    let woke = |window: &&Window| (window.from..window.until + FOUND_LATE).contains(lost);
+    let slept = |window: &&Window| record.naps.iter().any(|nap| nap.who == exchange.who && nap.from == window.from);
+    let nap = record.windows.iter().filter(woke).find(slept);
+    let closed = nap.map_or(*lost, |nap| nap.from);
+    let in_time = exchange.answered < closed + record.resume_ms * 1_000 / 2;
+    let is_held_still = exchange.answered + SECOND < closed + record.resume_ms * 1_000;
     let answer = match exchange.outcome {
         Outcome::Done(answer) => answer,
         Outcome::Refused(why) if *is_held && in_time && !may_have_lost => {
@@ -60,7 +68,7 @@ fn resumed(record: &Record, truth: &Truth, exchange: &Exchange, node: usize, res
             found.extend(recoverable(record, truth, exchange, node, (room, *since, back.place)));
         }
     }
-    if may_have_lost {
+    if may_have_lost || !is_held_still {
         return found;
     }
     if name.is_some() && answer.nickname != *name {
@@ -196,6 +204,19 @@ mod tests {
     #[test]
     fn what_is_told_again_is_found() {
         assert_eq!(judge(&back(answer(Some("ann"), true)).hears(0, &["a", "b"]).record()).len(), 1);
+    }
+
+    /// The server closed it when it did not read, long before it woke.
+    #[test]
+    fn who_slept_is_not_sure_to_be_held_still() {
+        let made = || back(answer(Some("ann"), true)).kept(0, "j", "new", None).with(|record| record.resume_ms = 5_000);
+        assert_eq!(judge(&made().record()).len(), 1);
+        let slept = made().with(|record| {
+            let window = Window { fault: Fault::Sleep { ms: 6_000 }, from: 0, until: 20 * SECOND };
+            record.windows.push(window);
+            record.naps.push(crate::stage::Nap { who: 0, from: 0 });
+        });
+        assert_eq!(judge(&slept.record()), []);
     }
 
     #[test]
