@@ -139,7 +139,7 @@ impl Chat {
         limit: usize,
     ) -> Result<Reply, Refusal> {
         if !who.rooms.contains(&room) {
-            return Err(self.why_not_in(&room, Refusal::NotMember).await);
+            return Err(self.why_not_in(who, &room, Refusal::NotMember).await);
         }
         // One more than asked for tells whether there are more.
         let members = self.backend.members.roll(&room, skip, limit + 1).await;

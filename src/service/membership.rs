@@ -227,7 +227,7 @@ impl Chat {
                 return Outcome { result: self.withdraw(who, room).await, afterwards: None };
             }
             (Err(_), RoomRef::Named(room)) => {
-                return Outcome::refused(self.why_not_in(&room, Refusal::NothingToLeave).await);
+                return Outcome::refused(self.why_not_in(who, &room, Refusal::NothingToLeave).await);
             }
             (Err(refusal), RoomRef::Current) => return Outcome::refused(refusal),
         };
@@ -284,10 +284,12 @@ impl Chat {
         }
     }
 
-    /// Why a session that is not in a room cannot do what members do: `otherwise`, if there is such a room.
-    pub(super) async fn why_not_in(&self, room: &RoomId, otherwise: Refusal) -> Refusal {
+    /// Why a session that is not in a room cannot do what members do: `otherwise`, if there is such a room. While its account's
+    /// rooms could not be read, nobody knows that it is no member.
+    pub(super) async fn why_not_in(&self, who: &Participant, room: &RoomId, otherwise: Refusal) -> Refusal {
         match self.exists(room).await {
             Ok(false) => Refusal::RoomNotFound,
+            Ok(true) if who.owes_attendance => Refusal::Unavailable,
             Ok(true) => otherwise,
             Err(error) => unavailable("room", &error),
         }

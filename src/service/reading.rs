@@ -22,7 +22,7 @@ impl Chat {
         let account = who.account().ok_or(Refusal::LoginRequired)?;
         let sources = match source {
             Source::Room(room) if who.rooms.contains(&room) => vec![Source::Room(room)],
-            Source::Room(room) => return Err(self.why_not_in(&room, Refusal::NotMember).await),
+            Source::Room(room) => return Err(self.why_not_in(who, &room, Refusal::NotMember).await),
             Source::Talk(other) => {
                 self.must_exist(&other).await?;
                 vec![Source::Talk(other)]

@@ -21,7 +21,7 @@ impl Chat {
     ) -> Result<Reply, Refusal> {
         let room = match (who.resolve(&room), room) {
             (Err(refusal), RoomRef::Named(room)) if !who.conduct.join_creates => {
-                return Err(self.why_not_in(&room, refusal).await);
+                return Err(self.why_not_in(who, &room, refusal).await);
             }
             (resolved, _) => resolved?,
         };

@@ -24,10 +24,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::{DEADLINE, PEER, RESUME};
 
-/// A broker that, when told to, does not take what is for the lobby.
+/// A broker that, when told to, does not take what is for the lobby, or does not let streams be read.
 struct Hoarse {
     inner: Arc<Embedded>,
     hoarse: AtomicBool,
+    shut: AtomicBool,
 }
 
 #[async_trait]
@@ -52,6 +53,9 @@ impl Broker for Hoarse {
     }
 
     async fn catch_up(&self, room: &RoomId, last: Position) -> Result<CatchUp, BackendError> {
+        if self.shut.load(Ordering::Relaxed) {
+            return Err(BackendError::Unavailable("no stream can be read".into()));
+        }
         self.inner.catch_up(room, last).await
     }
 
@@ -94,7 +98,8 @@ fn bench(require_login: bool) -> Bench {
     let (heard, receiver) = inbound(1 << 20, metrics.clone());
     let retention = Retention { count: 10, age_us: i64::MAX, rooms: 100, kept_rooms: 100 };
     let inner = Arc::new(Embedded::open(None, retention, heard.clone(), clock.clone(), entropy.clone()).unwrap());
-    let broker = Arc::new(Hoarse { inner: inner.clone(), hoarse: AtomicBool::new(false) });
+    let broker =
+        Arc::new(Hoarse { inner: inner.clone(), hoarse: AtomicBool::new(false), shut: AtomicBool::new(false) });
     let backend = Backend { broker: broker.clone(), ..Backend::of(inner) };
     let limits = ChatLimits { text_bytes: 100, rooms_per_session: 10, users: 100, require_login, resume: RESUME };
     let settings = PasswordSettings { memory_kib: 8, iterations: 1, lanes: 1, at_once: 1, queue: 1 };
@@ -406,4 +411,30 @@ async fn what_was_told_before_the_node_stood_still_is_not_sure() {
         bench.chat.look_at_told(&mut mia.who).await;
         assert_eq!(noted().await, expected, "after {ms} ms");
     }
+}
+
+/// An account's rooms cannot be heard yet: it is not told that it is no member of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_rooms_cannot_be_read_is_asked_to_wait() {
+    let bench = bench(false);
+    let mut olga = bench.arrive_as(1, "olga").await;
+    bench.create(&mut olga, "red", AccessType::Public).await.unwrap();
+    let arrives = async |session: u128| {
+        let mut mia = bench.arrive_with(session, Conduct { enrols: true, ..CONDUCT }).await;
+        let outcome = bench.chat.sign_in(&mut mia.who, login("mia", session)).await;
+        outcome.result.unwrap();
+        if let Some(afterwards) = outcome.afterwards {
+            bench.chat.settle(&mut mia.who, afterwards).await;
+        }
+        mia
+    };
+    let mut mia = arrives(2).await;
+    bench.join(&mut mia, "red").await.unwrap();
+    bench.chat.depart(mia.who).await;
+    bench.broker.shut.store(true, Ordering::Relaxed);
+    let mut mia = arrives(3).await;
+    assert_eq!(bench.send(&mut mia, "red", "hello").await, Err(Refusal::Unavailable));
+    bench.broker.shut.store(false, Ordering::Relaxed);
+    bench.chat.attend_the_rest(&mut mia.who).await;
+    bench.send(&mut mia, "red", "hello").await.unwrap();
 }
