@@ -1,7 +1,8 @@
 //! Accounts as members of rooms: for good, whether they are there or not.
 //!
 //! Who is a member, the room knows. An account's list of rooms is written before the room is asked and again after it
-//! agreed, so it may name a room too many after a crash, never one too few; whoever reads the list looks at the room.
+//! agreed, so it may name a room too many after a crash, and one too few only after a failover that lost the end of the list;
+//! whoever reads the list looks at the room.
 
 use async_trait::async_trait;
 
@@ -65,9 +66,13 @@ pub trait Members: Send + Sync {
     /// The rooms in an account's list, in the order of their ids.
     async fn enrolments(&self, account: &Nickname) -> Result<Vec<Enrolment>, BackendError>;
 
-    /// The account was told of everything in these rooms up to these positions. Of a room that is not in the list, nothing
-    /// is noted, and nothing that lies before what is noted under the same epoch.
-    async fn told(&self, account: &Nickname, positions: &[(RoomId, Position)]) -> Result<(), BackendError>;
+    /// Which of these rooms have the account as a member, in their order.
+    async fn are_in(&self, account: &Nickname, rooms: &[RoomId]) -> Result<Vec<bool>, BackendError>;
+
+    /// The account was told of everything in these rooms up to these positions. Nothing is noted that lies before what is noted
+    /// under the same epoch. A room that the list has lost, as in a failover, is put there again if the account is a member of it;
+    /// of another one nothing is noted, and it is returned.
+    async fn told(&self, account: &Nickname, positions: &[(RoomId, Position)]) -> Result<Vec<RoomId>, BackendError>;
 
     /// Takes a room out of an account's list, after it was told that it is no member any more.
     async fn forget_enrolment(&self, account: &Nickname, room: &RoomId) -> Result<(), BackendError>;

@@ -44,6 +44,8 @@ struct State {
     put_out: Vec<PutOut>,
     /// Something waits in the inbox of the session's account.
     mail_waits: bool,
+    /// The rooms may not have the session's account as a member any more.
+    rooms_doubted: bool,
     /// Bytes ever queued or held, and ever written.
     taken_bytes: u64,
     written_bytes: u64,
@@ -98,6 +100,8 @@ pub enum Call {
     PutOut(Vec<PutOut>),
     /// Something waits in the inbox of its account.
     Mail,
+    /// What happened in one of its rooms is lost, and with it perhaps that its account is a member there.
+    RoomsDoubted,
 }
 
 impl Mailbox {
@@ -216,6 +220,12 @@ impl Mailbox {
         true
     }
 
+    /// What happened in one of the session's rooms is lost, and with it perhaps that its account is a member there.
+    pub fn doubt_rooms(&self) {
+        self.state.lock().rooms_doubted = true;
+        self.changed.notify_waiters();
+    }
+
     /// Bytes taken so far, for [`Mailbox::has_written`].
     pub fn taken(&self) -> u64 {
         self.state.lock().taken_bytes
@@ -275,6 +285,9 @@ impl Mailbox {
                 }
                 if std::mem::take(&mut state.mail_waits) {
                     return Call::Mail;
+                }
+                if std::mem::take(&mut state.rooms_doubted) {
+                    return Call::RoomsDoubted;
                 }
             }
             changed.await;

@@ -55,9 +55,46 @@ impl Chat {
 
     /// Attends what could not be attended when the backend was away.
     pub async fn attend_the_rest(&self, who: &mut Participant) {
+        if who.doubts_rooms {
+            self.look_at_rooms(who).await;
+        }
         if who.owes_attendance {
             self.attend_all(who).await;
         }
+    }
+
+    /// After a loss, looks whether the rooms that the session hears still have its account as a member. It is told that it left those
+    /// that have not: what would be refused in them is no surprise then, and it can become a member again.
+    pub async fn look_at_rooms(&self, who: &mut Participant) {
+        let Some(account) = who.account().cloned().filter(|_| who.conduct.enrols) else { return };
+        let are_in = self.backend.members.are_in(&account, &who.rooms).await;
+        who.doubts_rooms = are_in.is_err();
+        match are_in {
+            Ok(are_in) => {
+                let lost = who.rooms.iter().zip(are_in).filter(|(_, is_in)| !is_in);
+                let lost: Vec<RoomId> = lost.map(|(room, _)| room.clone()).collect();
+                for room in lost {
+                    self.part_from_lost(who, &account, &room).await;
+                }
+            }
+            Err(error) => tracing::debug!(%error, session = %who.id, "its rooms cannot be asked for their members yet"),
+        }
+    }
+
+    /// The room has forgotten that it had the session's account as a member.
+    async fn part_from_lost(&self, who: &mut Participant, account: &Nickname, room: &RoomId) {
+        tracing::warn!(%account, %room, "a membership was lost with the end of the room's stream");
+        let at = self.hub.position(room);
+        self.stop_attending(who, room, at).await;
+        if let (Some(position), Some(format)) = (at, self.sessions.format(who.id)) {
+            self.tell_left(&who.member(format), account, room, position);
+        }
+    }
+
+    /// Tells a session in words of its dialect that its account is in the room no more.
+    fn tell_left(&self, member: &LocalMember, account: &Nickname, room: &RoomId, position: Position) {
+        let left = Event::new(Actor::account(account.clone()), EventKind::Left);
+        member.tell(room, &Envelope { position, time_us: self.clock.unix_us(), event: left });
     }
 
     /// Attends every room of the account that is not attended yet; what cannot be attended now is at the next look.
@@ -127,6 +164,8 @@ impl Chat {
             from = read.newest(from);
             if read.seam.gap().is_some() {
                 missed.begin_after_loss(&read.missed, true);
+                // The list was read before.
+                who.doubts_rooms = true;
             }
             if !missed.tell(&read.missed).await {
                 // The session is ending.
@@ -159,8 +198,7 @@ impl Chat {
             missed.tell(&read.missed).await;
             let position = read.newest(from);
             if missed.is_in || (is_in && is_lost) {
-                let left = Event::new(Actor::account(account.clone()), EventKind::Left);
-                missed.member.tell(&room, &Envelope { position, time_us: self.clock.unix_us(), event: left });
+                self.tell_left(&missed.member, account, &room, position);
             }
             who.remember_told(&room, Told { position, is_in: false });
         }

@@ -170,9 +170,12 @@ impl Chat {
             if glance.written_at_ms.is_none_or(|written_ms| now_ms < written_ms + sure_after_ms) {
                 return;
             }
-            if let Err(error) = self.forget_told(&account, &glance.pushes, &glance.positions).await {
-                tracing::debug!(%error, "what was told cannot be forgotten yet");
-                return;
+            match self.forget_told(&account, &glance.pushes, &glance.positions).await {
+                Ok(foreign) => who.doubts_rooms |= foreign.iter().any(|room| who.rooms.contains(room)),
+                Err(error) => {
+                    tracing::debug!(%error, "what was told cannot be forgotten yet");
+                    return;
+                }
             }
             correspondence.glance = None;
         }
@@ -193,16 +196,17 @@ impl Chat {
         correspondence.glance = Some(Glance { pushes, positions, taken, written_at_ms });
     }
 
+    /// The rooms among them of which the account is no member any more.
     async fn forget_told(
         &self,
         account: &Nickname,
         pushes: &[u64],
         positions: &[(RoomId, Position)],
-    ) -> Result<(), BackendError> {
+    ) -> Result<Vec<RoomId>, BackendError> {
         if !pushes.is_empty() {
             self.backend.inbox.discard(account, pushes).await?;
         }
-        if positions.is_empty() { Ok(()) } else { self.backend.members.told(account, positions).await }
+        if positions.is_empty() { Ok(Vec::new()) } else { self.backend.members.told(account, positions).await }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Participant {
     pub(super) peer: IpAddr,
     /// Rooms of its account could not be attended yet.
     pub(super) owes_attendance: bool,
+    /// It is not sure that all its rooms have its account as a member still.
+    pub(super) doubts_rooms: bool,
     /// What its account was told here. Boxed, because most sessions are guests.
     pub(super) correspondence: Option<Box<Correspondence>>,
     /// Another session can go on in its place: it was given a token for that. Boxed, because most have none.
@@ -56,6 +58,7 @@ impl Participant {
             typed: Vec::new(),
             peer: peer.to_canonical(),
             owes_attendance: false,
+            doubts_rooms: false,
             correspondence: None,
             resumable: None,
             heirship: Heirship::None,

@@ -198,6 +198,7 @@ impl Reader<'_> {
                     Call::Close(reason) => return reason,
                     Call::PutOut(rooms) => self.heed_put_out(rooms).await,
                     Call::Mail => self.tell_mail().await,
+                    Call::RoomsDoubted => self.look_at_rooms().await,
                 },
                 () = sleep_until(next_look), if self.must_look() => {
                     self.look().await;
@@ -257,6 +258,12 @@ impl Reader<'_> {
         if let Some(speaking) = &mut self.speaking {
             self.shared.chat.attend_the_rest(&mut speaking.who).await;
             self.shared.chat.tell_mail(&mut speaking.who).await;
+        }
+    }
+
+    async fn look_at_rooms(&mut self) {
+        if let Some(speaking) = &mut self.speaking {
+            self.shared.chat.look_at_rooms(&mut speaking.who).await;
         }
     }
 

@@ -162,7 +162,10 @@ fn in_sync(servers: &[Redis]) {
     let masters = if servers.len() > 2 { servers.len() / 2 } else { 1 };
     let end = std::time::Instant::now() + 2 * DEADLINE;
     loop {
-        let states: Vec<String> = servers.iter().map(|server| server.text(&["INFO", "replication"])).collect();
+        // One that is told just now that it is no master any more throws its clients out.
+        let state =
+            |server: &Redis| server.try_text(&["INFO", "replication"]).unwrap_or_else(|error| error.to_string());
+        let states: Vec<String> = servers.iter().map(state).collect();
         let count = |word: &str| states.iter().filter(|state| state.contains(word)).count();
         if count("role:master") == masters && count("master_link_status:up") == servers.len() - masters {
             return;

@@ -185,9 +185,9 @@ async fn a_deleted_account_leaves_nothing_but_its_messages() {
     let redis = Redis::start();
     let nodes = two_nodes(&redis);
     let mut fay = Client::named(&nodes[0], Scrp, "fay").await;
-    let mut zoe = Client::named(&nodes[1], Scrp, "zoe").await;
+    let mut zoe = Client::named(&nodes[1], Scrp, "zoe_zoeller").await;
     befriend(&mut zoe, &mut fay, "fay").await;
-    let wishes = json!({"user_nickname": "zoe zoeller"});
+    let wishes = json!({"user_nickname": "Zoe_Zoeller of the first account"});
     zoe.does("CHANGE_USER_NICKNAME", wishes).await;
     for (room, access) in [("fays", 0), ("asked", 2)] {
         fay.does("CREATE_ROOM", json!({"room_id": room, "room_nickname": room, "room_access": access})).await;
@@ -197,51 +197,51 @@ async fn a_deleted_account_leaves_nothing_but_its_messages() {
     }
     zoe.does("ENTER_ROOM", json!({"room_id": "asked"})).await;
     zoe.does("ENTER_ROOM", json!({"room_id": "fays"})).await;
-    fay.does("SET_ADMIN", json!({"subject_user_id": "zoe", "room_id": "fays"})).await;
+    fay.does("SET_ADMIN", json!({"subject_user_id": "zoe_zoeller", "room_id": "fays"})).await;
     fay.does("ENTER_ROOM", json!({"room_id": "hers"})).await;
     zoe.does("SEND_ROOM_MESSAGE", json!({"room_id": "fays", "content": "from the first", "key": "k"})).await;
     zoe.does("SEND_PRIVATE_MESSAGE", json!({"user_id": "fay", "content": "in private", "key": "k"})).await;
-    fay.does("SEND_PRIVATE_MESSAGE", json!({"user_id": "zoe", "content": "to the first"})).await;
+    fay.does("SEND_PRIVATE_MESSAGE", json!({"user_id": "zoe_zoeller", "content": "to the first"})).await;
     // Somebody else's wish waits for her.
     let mut ann = Client::named(&nodes[0], Scrp, "ann").await;
-    ann.does("ADD_FRIEND", json!({"subject_user_id": "zoe", "verification_message": "hello"})).await;
+    ann.does("ADD_FRIEND", json!({"subject_user_id": "zoe_zoeller", "verification_message": "hello"})).await;
     assert_eq!(zoe.err("DELETE_USER", json!({"user_password": "not it"})).await, 403);
     zoe.does("DELETE_USER", json!({"user_password": PASSWORD})).await;
 
-    fay.sees(json!({"method": "USER_DELETED", "user_id": "zoe"})).await;
+    fay.sees(json!({"method": "USER_DELETED", "user_id": "zoe_zoeller"})).await;
     fay.sees(json!({"method": "ROOM_OWNER_CHANGED", "room_id": "hers", "user_id": "fay"})).await;
-    fay.sees(json!({"method": "USER_LEAVE_ROOM", "room_id": "hers", "user_id": "zoe"})).await;
-    fay.sees(json!({"method": "USER_LEAVE_ROOM", "room_id": "fays", "user_id": "zoe"})).await;
+    fay.sees(json!({"method": "USER_LEAVE_ROOM", "room_id": "hers", "user_id": "zoe_zoeller"})).await;
+    fay.sees(json!({"method": "USER_LEAVE_ROOM", "room_id": "fays", "user_id": "zoe_zoeller"})).await;
     assert_eq!(fay.err("GET_ROOM", json!({"room_id": "alone"})).await, 404);
-    assert_eq!(fay.err("GET_USER", json!({"user_id": "zoe"})).await, 405);
+    assert_eq!(fay.err("GET_USER", json!({"user_id": "zoe_zoeller"})).await, 405);
     assert_eq!(fay.does("GET_FRIENDS", json!({})).await["friends"], json!([]));
     assert_eq!(fay.does("GET_REQUESTS", json!({})).await["requests"], json!([]));
-    assert_eq!(fay.does("SEARCH_USER", json!({"query": "zoe"})).await["users"], json!([]));
+    assert_eq!(fay.does("SEARCH_USER", json!({"query": "zoe_zoeller"})).await["users"], json!([]));
     assert_eq!(zoe.err("GET_FRIENDS", json!({})).await, 250, "her session goes on without an account");
     // What she said and did, that it was before her end, and what Fay is told of that.
     let expected = [
-        "ct:deleted:{zoe}",
+        "ct:deleted:{zoe_zoeller}",
         // For the operator's own backends, until it is trimmed.
         "ct:outbox",
         "ct:room:{@lobby}:log",
-        "ct:room:{@talk fay\u{1f}zoe}",
-        "ct:room:{@talk fay\u{1f}zoe}:log",
+        "ct:room:{@talk fay\u{1f}zoe_zoeller}",
+        "ct:room:{@talk fay\u{1f}zoe_zoeller}:log",
         "ct:room:{alone}:log",
         "ct:room:{fays}:log",
         "ct:room:{hers}:log",
         "ct:user:{fay}:inbox",
     ];
-    assert_eq!(traces(&redis, "zoe"), expected);
+    assert_eq!(traces(&redis, "zoe_zoeller"), expected);
     her_name_is_free(&nodes, fay).await;
 }
 
 async fn her_name_is_free(nodes: &[Node; 2], mut fay: Client) {
     let said = |sender: Value| move |message: &Value| message["sender"] == sender;
-    let mut heir = Client::named(&nodes[0], Scrp, "zoe").await;
+    let mut heir = Client::named(&nodes[0], Scrp, "zoe_zoeller").await;
     heir.expect_quiet().await;
     heir.does("ENTER_ROOM", json!({"room_id": "fays"})).await;
     heir.does("SEND_ROOM_MESSAGE", json!({"room_id": "fays", "content": "from the heir"})).await;
-    fay.sees(json!({"method": "NEW_ROOM_MESSAGE", "sender": "zoe", "content": "from the heir"})).await;
+    fay.sees(json!({"method": "NEW_ROOM_MESSAGE", "sender": "zoe_zoeller", "content": "from the heir"})).await;
     for client in [&mut heir, &mut fay] {
         let answer = client.does("RECEIVE_MESSAGE", json!({"room_id": "fays"})).await;
         let messages = answer["messages"].as_array().unwrap();
@@ -252,7 +252,7 @@ async fn her_name_is_free(nodes: &[Node; 2], mut fay: Client) {
                 .filter_map(|m| m["content"].as_str())
                 .collect()
         };
-        assert_eq!((texts(Value::Null), texts(json!("zoe"))), (vec!["from the first"], vec!["from the heir"]));
+        assert_eq!((texts(Value::Null), texts(json!("zoe_zoeller"))), (vec!["from the first"], vec!["from the heir"]));
     }
     // Nor does she read what was written to the other one.
     let talk = heir.does("RECEIVE_MESSAGE", json!({"user_id": "fay"})).await;
@@ -267,7 +267,7 @@ async fn her_name_is_free(nodes: &[Node; 2], mut fay: Client) {
         .filter(|record| record["type"] == "message")
         .map(|record| (record["from"].as_str().unwrap().to_owned(), record["body"].as_str().unwrap().to_owned()))
         .collect();
-    let expected = [("@deleted", "from the first"), ("zoe", "from the heir")];
+    let expected = [("@deleted", "from the first"), ("zoe_zoeller", "from the heir")];
     assert_eq!(authors, expected.map(|(author, text)| (author.to_owned(), text.to_owned())));
 }
 

@@ -185,15 +185,22 @@ impl State {
         Ok(list.into_iter().map(enrolment).collect())
     }
 
-    fn told(&self, account: &Nickname, positions: &[(RoomId, Position)], work: &mut Work) -> Result<(), BackendError> {
+    fn told(
+        &self,
+        account: &Nickname,
+        positions: &[(RoomId, Position)],
+        work: &mut Work,
+    ) -> Result<Vec<RoomId>, BackendError> {
         let batch = self.batch(work)?;
+        let mut foreign = Vec::new();
         for (room, told) in positions {
-            let noted = batch.told(account, room)?;
-            if noted.is_some_and(|noted| noted.epoch != told.epoch || noted.offset < told.offset) {
-                batch.put_enrolment(account, room, *told)?;
+            match batch.told(account, room)? {
+                Some(noted) if noted.epoch == told.epoch && noted.offset >= told.offset => {}
+                None if !self.is_on_roll(room, account) => foreign.push(room.clone()),
+                Some(_) | None => batch.put_enrolment(account, room, *told)?,
             }
         }
-        Ok(())
+        Ok(foreign)
     }
 
     /// Who became a member again meanwhile keeps the room in the list.
@@ -251,7 +258,12 @@ impl Members for Embedded {
         self.ask(move |state, work| state.enrolments(&account, work)).await
     }
 
-    async fn told(&self, account: &Nickname, positions: &[(RoomId, Position)]) -> Result<(), BackendError> {
+    async fn are_in(&self, account: &Nickname, rooms: &[RoomId]) -> Result<Vec<bool>, BackendError> {
+        let (account, rooms) = (account.clone(), rooms.to_vec());
+        self.ask(move |state, _| Ok(rooms.iter().map(|room| state.is_on_roll(room, &account)).collect())).await
+    }
+
+    async fn told(&self, account: &Nickname, positions: &[(RoomId, Position)]) -> Result<Vec<RoomId>, BackendError> {
         let (account, positions) = (account.clone(), positions.to_vec());
         self.ask(move |state, work| state.told(&account, &positions, work)).await
     }

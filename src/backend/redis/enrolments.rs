@@ -107,13 +107,52 @@ impl Redis {
             return Ok(Vec::new());
         }
         rooms.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let mut ask = redis::pipe();
-        for (room, _) in &rooms {
-            ask.sismember(self.keys.room_members(room), account_key(account));
-        }
-        let are_in: Vec<bool> = self.timed(ask.query_async(&mut *connection)).await?;
+        let are_in = self.read_memberships(account, rooms.iter().map(|(room, _)| room), &mut connection).await?;
         let enrolment = |((room, told), is_member)| Enrolment { room, told, is_member };
         Ok(rooms.into_iter().zip(are_in).map(enrolment).collect())
+    }
+
+    /// Which of these rooms have the account as a member.
+    pub(super) async fn read_memberships(
+        &self,
+        account: &Nickname,
+        rooms: impl IntoIterator<Item = &RoomId>,
+        connection: &mut Connection,
+    ) -> Result<Vec<bool>, BackendError> {
+        let mut ask = redis::pipe();
+        for room in rooms {
+            ask.sismember(self.keys.room_members(room), account_key(account));
+        }
+        if ask.is_empty() { Ok(Vec::new()) } else { self.timed(ask.query_async(connection)).await }
+    }
+
+    pub(super) async fn note_told(
+        &self,
+        account: &Nickname,
+        positions: &[(RoomId, Position)],
+    ) -> Result<Vec<RoomId>, BackendError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.pooled().await?;
+        let mut call = self.scripts.told.prepare_invoke();
+        call.key(self.keys.user_rooms(account));
+        for (room, position) in positions {
+            call.arg(room.as_str()).arg(cursor(*position));
+        }
+        let unlisted: Vec<usize> = self.timed(call.invoke_async(&mut *connection)).await?;
+        let unlisted: Vec<&(RoomId, Position)> = unlisted.into_iter().filter_map(|at| positions.get(at)).collect();
+        let rooms = unlisted.iter().map(|(room, _)| room);
+        let are_in = self.read_memberships(account, rooms, &mut connection).await?;
+        let mut foreign = Vec::new();
+        for ((room, position), is_in) in unlisted.into_iter().zip(are_in) {
+            if is_in {
+                self.note_enrolled(account, room, *position, &mut connection).await?;
+            } else {
+                foreign.push(room.clone());
+            }
+        }
+        Ok(foreign)
     }
 }
 

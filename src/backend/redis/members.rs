@@ -15,7 +15,6 @@ use super::super::{
 use super::Redis;
 use super::applicants::member_key;
 use super::connection::Connection;
-use super::enrolments::cursor;
 use super::presence::read_entered;
 use super::rooms::verdict;
 use crate::chat::{Actor, Event, EventKind, Member, Nickname, Position, RequestId, Role, RoomId};
@@ -140,17 +139,13 @@ impl Members for Redis {
         self.read_enrolments(account).await
     }
 
-    async fn told(&self, account: &Nickname, positions: &[(RoomId, Position)]) -> Result<(), BackendError> {
-        if positions.is_empty() {
-            return Ok(());
-        }
+    async fn are_in(&self, account: &Nickname, rooms: &[RoomId]) -> Result<Vec<bool>, BackendError> {
         let mut connection = self.pooled().await?;
-        let mut call = self.scripts.told.prepare_invoke();
-        call.key(self.keys.user_rooms(account));
-        for (room, position) in positions {
-            call.arg(room.as_str()).arg(cursor(*position));
-        }
-        self.timed(call.invoke_async(&mut *connection)).await
+        self.read_memberships(account, rooms, &mut connection).await
+    }
+
+    async fn told(&self, account: &Nickname, positions: &[(RoomId, Position)]) -> Result<Vec<RoomId>, BackendError> {
+        self.note_told(account, positions).await
     }
 
     async fn forget_enrolment(&self, account: &Nickname, room: &RoomId) -> Result<(), BackendError> {

@@ -25,7 +25,7 @@ impl Hub {
         let room = self.room(id)?;
         let mut state = room.state.lock();
         match read.seam {
-            Seam::NoStream => {}
+            Seam::NoStream => state.doubt_accounts(),
             Seam::Whole(epoch) => state.go_on_under(epoch),
             Seam::Torn(position) => {
                 state.stream.skip_to(position);
@@ -86,8 +86,16 @@ impl RoomState {
         }
     }
 
+    /// Members for as long as their sessions are there are restored by these. Whether an account is one only the room knows, and it
+    /// may have forgotten it together with the end of its stream.
+    fn doubt_accounts(&mut self) {
+        let of_accounts = self.members.iter_mut().filter(|entry| entry.member.account.is_some());
+        of_accounts.for_each(|entry| entry.member.mailbox.doubt_rooms());
+    }
+
     /// After a hole nobody can wait for an event that may lie in it. Who may have missed something is told so.
     fn settle_after_skip(&mut self, id: &RoomId, skipped_to: Position) {
+        self.doubt_accounts();
         let is_to_come = |last: Position| last.epoch == skipped_to.epoch && last.offset > skipped_to.offset;
         self.members.retain(|entry| entry.going.as_ref().is_none_or(|going| is_to_come(going.last)));
         self.members.iter_mut().for_each(|entry| match &mut entry.phase {

@@ -345,3 +345,18 @@ async fn a_dead_nodes_members_leave_a_kept_room_in_being() {
     assert_eq!((listed.len(), listed[0].members), (1, 0));
     assert_eq!(server.number(&["TTL", "t:room:{red}"]), -1);
 }
+
+/// What a failover to a replica that lags behind does where the account's list lies on another primary than the room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accounts_list_that_has_lost_a_room_has_it_again() {
+    let server = Server::start();
+    let (node, red) = (redis(&server).await, room("red"));
+    node.room_of(&red, &["mia"]).await;
+    let said = node.say(&red, &actor(1, "gus"), "1").await;
+    server.query(&["HDEL", "t:user:{mia}:rooms", "red"]);
+    let members = &node.backend.members;
+    assert_eq!(members.enrolments(&nickname("mia")).await.unwrap(), []);
+    assert!(members.told(&nickname("mia"), &[(red.clone(), said)]).await.unwrap().is_empty());
+    let again = crosstalk::backend::Enrolment { room: red, told: Some(said), is_member: true };
+    assert_eq!(members.enrolments(&nickname("mia")).await.unwrap(), [again]);
+}

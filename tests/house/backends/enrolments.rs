@@ -30,8 +30,8 @@ impl Node {
         self.enrolments(name).await.into_iter().map(line).collect()
     }
 
-    async fn told(&self, name: &str, positions: &[(RoomId, Position)]) {
-        self.backend.members.told(&nickname(name), positions).await.unwrap();
+    async fn told(&self, name: &str, positions: &[(RoomId, Position)]) -> Vec<RoomId> {
+        self.backend.members.told(&nickname(name), positions).await.unwrap()
     }
 
     async fn forget(&self, name: &str, room: &RoomId) {
@@ -106,12 +106,18 @@ async fn what_is_not_in_the_list_is_not_noted(node: Node) {
     let red = room("red");
     node.room_of(&red, &["mia"]).await;
     let said = node.say(&red, &actor(1, "gus"), "1").await;
-    node.told("eve", &[(red.clone(), said)]).await;
+    assert_eq!(node.told("eve", &[(red.clone(), said)]).await, [red.clone()]);
     assert_eq!(node.enrolments("eve").await, []);
+    assert!(node.told("mia", &[(red.clone(), said)]).await.is_empty());
+    let both = [red.clone(), room("nowhere")];
+    assert_eq!(node.backend.members.are_in(&nickname("mia"), &both).await.unwrap(), [true, false]);
+    assert_eq!(node.backend.members.are_in(&nickname("eve"), &both).await.unwrap(), [false, false]);
+    assert!(node.backend.members.are_in(&nickname("eve"), &[]).await.unwrap().is_empty());
     node.resign(&red, "mia", false).await.unwrap();
     node.forget("mia", &red).await;
     // From a session that does not know yet.
-    node.told("mia", &[(red.clone(), said), (room("nowhere"), said)]).await;
+    let foreign = node.told("mia", &[(red.clone(), said), (room("nowhere"), said)]).await;
+    assert_eq!(foreign, [red, room("nowhere")]);
     assert_eq!(node.enrolments("mia").await, []);
 }
 

@@ -5,6 +5,7 @@ mod emptied;
 mod foreign;
 mod memory;
 mod read_only;
+mod set_back;
 mod slow;
 
 use serde_json::{Value, json};

@@ -113,6 +113,11 @@ impl Redis {
         query(self.port, command).unwrap_or_else(|error| panic!("redis does not answer {command:?}: {error}"))
     }
 
+    /// The text that `command` answers, of one that may be gone, or about to throw its clients out.
+    pub fn try_text(&self, command: &[&str]) -> io::Result<String> {
+        query(self.port, command).map(Reply::into_text)
+    }
+
     /// The text that `command` answers.
     pub fn text(&self, command: &[&str]) -> String {
         self.query(command).into_text()
