@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::member::{LocalMember, Phase};
 use super::{Hub, RoomState, past};
 use crate::chat::{Actor, Envelope, EventKind, Notice, Position, RoomId, TokenBucket};
-use crate::hub::Step;
+use crate::hub::{Flush, Step};
 use crate::wire::{Fanout, WireFormat};
 
 /// How many who write a room's members are told of each second: what a person can take in.
@@ -23,8 +23,8 @@ pub enum Delivered {
 }
 
 impl Hub {
-    /// Hands an event to the room's members here.
-    pub fn deliver(&self, id: &RoomId, envelope: &Envelope) -> Delivered {
+    /// Hands an event to the room's members here; `flush` is to be run then.
+    pub fn deliver(&self, id: &RoomId, envelope: &Envelope, flush: &mut Flush) -> Delivered {
         let Some(room) = self.room(id) else { return Delivered::Ignored };
         let mut state = room.state.lock();
         if state.catching_up {
@@ -32,7 +32,7 @@ impl Hub {
             return Delivered::Ignored;
         }
         let delivered = match state.stream.accept(envelope.position) {
-            Step::Deliver => Delivered::To(self.fan_out(id, &mut state, envelope)),
+            Step::Deliver => Delivered::To(self.fan_out(id, &mut state, envelope, flush)),
             Step::Duplicate => {
                 self.metrics.duplicates_total.inc();
                 state.let_in_late(id, envelope);
@@ -47,7 +47,7 @@ impl Hub {
         delivered
     }
 
-    pub(super) fn fan_out(&self, id: &RoomId, state: &mut RoomState, envelope: &Envelope) -> usize {
+    pub(super) fn fan_out(&self, id: &RoomId, state: &mut RoomState, envelope: &Envelope, flush: &mut Flush) -> usize {
         let fanout = Fanout::new(id.as_str(), envelope);
         let kind = &envelope.event.kind;
         let actor = envelope.event.actor.session;
@@ -74,7 +74,7 @@ impl Hub {
             match (bytes, &mut entry.phase) {
                 (Some(bytes), Phase::Waiting(heard)) => heard.put_by(envelope.position, bytes),
                 (Some(bytes), _) => {
-                    entry.member.mailbox.event(id, bytes.clone(), own);
+                    flush.add(&entry.member.mailbox, entry.member.mailbox.post(id, bytes.clone(), own));
                     receivers += 1;
                 }
                 (None, _) => {}

@@ -1,7 +1,7 @@
 use super::member::WAITING_BYTES_MAX;
 use super::*;
 use crate::chat::{Actor, CatchUp, Envelope, Event, EventKind, MessageId, Seam};
-use crate::hub::{Mailbox, Outgoing, PutOut};
+use crate::hub::{Flush, Mailbox, Outgoing, PutOut};
 use crate::wire::{EventForm, FramingKind, WireFormat};
 
 /// Records the calls instead of talking to a broker.
@@ -57,7 +57,11 @@ impl Bench {
     }
 
     fn deliver(&self, envelope: &Envelope) -> Delivered {
-        self.hub.deliver(&self.room, envelope)
+        self.hub.deliver(&self.room, envelope, &mut Flush::new(self.metrics.clone()))
+    }
+
+    fn caught_up(&self, read: &CatchUp) -> Option<Position> {
+        self.hub.caught_up(&self.room, read, &mut Flush::new(self.metrics.clone()))
     }
 }
 
@@ -137,7 +141,7 @@ async fn who_goes_before_its_coming_was_heard_is_told_nothing_from_before_it() {
         event(2, 6, EventKind::Left),
         event(3, 7, EventKind::Left),
     ];
-    bench.hub.caught_up(&bench.room, &whole(1, missed));
+    bench.caught_up(&whole(1, missed));
     for pending in pending {
         pending.await.unwrap();
     }
@@ -200,9 +204,9 @@ async fn a_hole_is_filled_from_the_stream_before_anything_newer() {
     bench.deliver(&event(1, 1, EventKind::Joined));
     assert_eq!(bench.deliver(&said(1, 4)), Delivered::CatchUpFrom(at(1)));
     assert_eq!(bench.deliver(&said(1, 5)), Delivered::Ignored, "one catch-up at a time");
-    let more = bench.hub.caught_up(&bench.room, &whole(1, [said(1, 2), said(1, 3)]));
+    let more = bench.caught_up(&whole(1, [said(1, 2), said(1, 3)]));
     assert_eq!(more, Some(at(3)), "4 and 5 were heard meanwhile");
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(1, [said(1, 4), said(1, 5)])), None);
+    assert_eq!(bench.caught_up(&whole(1, [said(1, 4), said(1, 5)])), None);
     assert_eq!(bench.deliver(&said(1, 6)), Delivered::To(1));
     assert_eq!(bodies(&one).await[1..], ["m2", "m3", "m4", "m5", "m6"]);
 }
@@ -216,7 +220,7 @@ async fn a_new_epoch_goes_on_and_lets_nobody_wait() {
     let first = Envelope { position: renewed, ..said(1, 1) };
     assert_eq!(bench.deliver(&first), Delivered::CatchUpFrom(at(1)));
     let torn = Seam::Torn(Position { offset: 0, ..renewed });
-    assert_eq!(bench.hub.caught_up(&bench.room, &CatchUp { missed: vec![first], seam: torn }), None);
+    assert_eq!(bench.caught_up(&CatchUp { missed: vec![first], seam: torn }), None);
     assert_eq!(bodies(&one).await[1..], ["m1"]);
     assert_eq!(bodies(&two).await, ["m1"], "its own join may have been in the hole");
 }
@@ -233,12 +237,12 @@ async fn a_new_epoch_of_the_same_stream_is_no_hole() {
     let third = under(2, said(1, 3));
     assert_eq!(bench.deliver(&third), Delivered::CatchUpFrom(at(1)));
     let missed = [under(2, event(2, 2, EventKind::Joined)), third];
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(2, missed)), None);
+    assert_eq!(bench.caught_up(&whole(2, missed)), None);
     assert_eq!(bodies(&one).await[2..], ["m3"]);
     assert_eq!(bodies(&two).await[1..], ["m3"], "it waits for its own join, which is still to come");
     let last = Position { epoch: Epoch::new(2), offset: 4 };
     assert!(matches!(bench.hub.remove_after(&bench.room, SessionId::from_u128(2), last), Departure::Pending(_)));
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(3, [])), None);
+    assert_eq!(bench.caught_up(&whole(3, [])), None);
     assert_eq!(
         bench.deliver(&under(3, event(2, 4, EventKind::Left))),
         Delivered::To(2),
@@ -316,7 +320,7 @@ async fn a_room_whose_end_was_missed_puts_out_when_it_is_caught_up() {
     let (one, two) = (bench.member(1, 1), bench.member(2, 2));
     assert_eq!(bench.deliver(&said(3, 6)), Delivered::CatchUpFrom(at(2)));
     let missed = [said(1, 3), destroyed(2, 4), event(3, 5, EventKind::Joined), said(3, 6)];
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(1, missed)), None);
+    assert_eq!(bench.caught_up(&whole(1, missed)), None);
     for mailbox in [&one, &two] {
         assert_eq!(mailbox.take_put_out(), [PutOut { room: RoomId::parse("red").unwrap(), at: at(4), shown: false }]);
         assert_eq!(bodies(mailbox).await.last().unwrap(), "m3", "what the next life says is not theirs");
@@ -361,7 +365,7 @@ fn nothing_after_the_position_where_listening_began_is_missed() {
     bench.hub.begin_after(&bench.room, at(4));
     assert_eq!(bench.hub.epoch(&bench.room), Some(Epoch::new(1)));
     assert_eq!(bench.deliver(&said(2, 6)), Delivered::CatchUpFrom(at(4)), "5 was not heard");
-    bench.hub.caught_up(&bench.room, &whole(1, [said(2, 5), said(2, 6)]));
+    bench.caught_up(&whole(1, [said(2, 5), said(2, 6)]));
     bench.hub.begin_after(&bench.room, at(9));
     assert_eq!(bench.deliver(&said(2, 7)), Delivered::To(0), "once something was delivered it moves nothing");
 }
