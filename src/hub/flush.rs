@@ -1,4 +1,4 @@
-//! One pass of the dispatcher: what was put into mailboxes and is still to be written out.
+//! What was put into mailboxes and is still to be written out, past the connections' tasks.
 
 use std::sync::Arc;
 
@@ -7,22 +7,41 @@ use tokio::task::JoinSet;
 use super::{Mailbox, Pass, Posted};
 use crate::telemetry::Metrics;
 
-/// Mailboxes that one task writes out: about half a millisecond of system calls, so that whoever waits for the core gets it soon.
-const CHUNK: usize = 64;
-/// Deliveries of one pass. The last event goes past it, whatever its room's size; it bounds how long the first one waits.
+/// Mailboxes that one task writes out: about a tenth of a millisecond of system calls, so that whoever waits for the core gets it
+/// soon. So many are written out at once, by whoever posted.
+const CHUNK: usize = 16;
+/// Deliveries before all is written out. The last event goes past it, whatever its room's size.
 const DELIVERIES_MAX: usize = 200_000;
 
-/// The mailboxes that are due, each once.
+/// The mailboxes that are due, each once, and the tasks that write out others.
+///
+/// More may be posted while they write: what comes for a mailbox before its turn leaves with the same call.
 pub struct Flush {
-    due: Vec<Arc<Mailbox>>,
+    due: Due,
     deliveries: usize,
     is_full: bool,
+    writing: JoinSet<()>,
+}
+
+/// Written out when dropped, so that none is ever left that nobody is going to flush.
+struct Due {
+    mailboxes: Vec<Arc<Mailbox>>,
     metrics: Arc<Metrics>,
+}
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        let mut pass = Pass::new(&self.metrics);
+        for mailbox in self.mailboxes.drain(..) {
+            mailbox.flush(&mut pass);
+        }
+    }
 }
 
 impl Flush {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { due: Vec::new(), deliveries: 0, is_full: false, metrics }
+        let due = Due { mailboxes: Vec::new(), metrics };
+        Self { due, deliveries: 0, is_full: false, writing: JoinSet::new() }
     }
 
     /// An event was posted into this mailbox.
@@ -30,7 +49,7 @@ impl Flush {
         self.deliveries += 1;
         self.is_full |= posted.is_full;
         if posted.is_due {
-            self.due.push(mailbox.clone());
+            self.due.mailboxes.push(mailbox.clone());
         }
     }
 
@@ -39,31 +58,38 @@ impl Flush {
         !self.is_full && self.deliveries < DELIVERIES_MAX
     }
 
-    /// Whether writing takes so long that it is worth a look whether there is more to go along.
-    pub fn is_large(&self) -> bool {
-        self.due.len() > CHUNK
+    /// Has what is due written out: a few at once, more on as many cores as are free. Where there is no room for more it waits until
+    /// all is written: whoever posts faster than can be written is slowed down here, where it waits in the queue of what was
+    /// heard and not in its receivers' mailboxes.
+    pub async fn run(&mut self) {
+        while self.due.mailboxes.len() > CHUNK {
+            let rest = self.due.mailboxes.split_off(CHUNK);
+            let chunk = self.take(rest);
+            self.writing.spawn(async move { drop(chunk) });
+        }
+        drop(self.take(Vec::new()));
+        if !self.has_room() {
+            while self.writing.join_next().await.is_some() {}
+        }
+        while self.writing.try_join_next().is_some() {}
+        if self.writing.is_empty() {
+            (self.deliveries, self.is_full) = (0, false);
+        } else {
+            // They begin, and what comes by then goes along.
+            tokio::task::yield_now().await;
+        }
     }
 
-    /// Writes all of them out, on as many cores as are free, and waits for it: whoever posts faster than can be written is
-    /// slowed down here, where it waits in the queue of what was heard and not in its receivers' mailboxes.
-    pub async fn run(mut self) {
-        let mut others = JoinSet::new();
-        while self.due.len() > CHUNK {
-            let mut chunk = Self::new(self.metrics.clone());
-            chunk.due = self.due.split_off(self.due.len() - CHUNK);
-            others.spawn(async move { drop(chunk) });
-        }
-        drop(self);
-        others.join_all().await;
+    /// The same until all is written.
+    pub async fn finish(mut self) {
+        self.is_full = true;
+        self.run().await;
     }
-}
 
-impl Drop for Flush {
-    fn drop(&mut self) {
-        let mut pass = Pass::new(&self.metrics);
-        for mailbox in self.due.drain(..) {
-            mailbox.flush(&mut pass);
-        }
+    /// What is due, and instead of it `rest`.
+    fn take(&mut self, rest: Vec<Arc<Mailbox>>) -> Due {
+        let mailboxes = std::mem::replace(&mut self.due.mailboxes, rest);
+        Due { mailboxes, metrics: self.due.metrics.clone() }
     }
 }
 
@@ -97,7 +123,7 @@ mod tests {
                 flush.add(mailbox, mailbox.post(&red, text.into(), false));
             }
         }
-        flush.run().await;
+        flush.finish().await;
         assert!(mailboxes.iter().all(|mailbox| mailbox.has_written(6)));
         assert_eq!((metrics.write_calls_total.get(), metrics.bytes_out_total.get()), (1_000, 6_000));
     }

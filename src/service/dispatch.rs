@@ -15,7 +15,7 @@ use crate::planted::{self, Bug};
 
 /// Rooms read from the broker at once; after a reconnect all rooms queue here instead of stampeding.
 const CATCH_UPS_AT_ONCE: usize = 8;
-/// What is heard meanwhile waits until the mailboxes of one pass are written out.
+/// Events that are put into mailboxes before the first of them is written out.
 const EVENTS_PER_PASS: usize = 256;
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
@@ -27,19 +27,10 @@ pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationT
         permits: Arc::new(Semaphore::new(CATCH_UPS_AT_ONCE)),
         stop: stop.clone(),
     };
+    let mut flush = Flush::new(chat.metrics.clone());
     while let Some(Some(heard)) = stop.run_until_cancelled(inbound.next()).await {
-        let mut flush = Flush::new(chat.metrics.clone());
         catch_ups.heed(heard, &mut flush);
-        let mut left = EVENTS_PER_PASS - 1;
-        left -= catch_ups.heed_waiting(&mut inbound, &mut flush, left);
-        while flush.is_large() && flush.has_room() && left > 0 {
-            // Another look at what came meanwhile costs microseconds, writing to so many milliseconds; what it finds goes along.
-            tokio::task::yield_now().await;
-            match catch_ups.heed_waiting(&mut inbound, &mut flush, left) {
-                0 => break,
-                heeded => left -= heeded,
-            }
-        }
+        catch_ups.heed_waiting(&mut inbound, &mut flush);
         flush.run().await;
     }
 }
@@ -52,17 +43,15 @@ struct CatchUps {
 }
 
 impl CatchUps {
-    /// Takes what waits already, at most so much and as far as it fits into this pass; how much that was.
-    fn heed_waiting(&self, inbound: &mut Inbound, flush: &mut Flush, most: usize) -> usize {
-        let mut heeded = 0;
-        while heeded < most
-            && flush.has_room()
-            && let Some(heard) = inbound.try_next()
-        {
+    /// Takes what waits already, as far as it fits into this pass.
+    fn heed_waiting(&self, inbound: &mut Inbound, flush: &mut Flush) {
+        for _ in 1..EVENTS_PER_PASS {
+            if !flush.has_room() {
+                break;
+            }
+            let Some(heard) = inbound.try_next() else { break };
             self.heed(heard, flush);
-            heeded += 1;
         }
-        heeded
     }
 
     fn heed(&self, heard: Heard, flush: &mut Flush) {
@@ -191,7 +180,7 @@ impl Chat {
         }
         let mut flush = Flush::new(self.metrics.clone());
         let behind = self.hub.caught_up(room, &read, &mut flush);
-        flush.run().await;
+        flush.finish().await;
         Ok(behind)
     }
 
