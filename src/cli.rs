@@ -104,7 +104,9 @@ fn serve(config: Config) -> anyhow::Result<()> {
     logs::install(&config.log.level, config.log.format)?;
     let mut config = config;
     config.limits.connections = affordable_connections(config.limits.connections);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // A few tasks may have written to dozens of connections: what came meanwhile is looked at sooner than the runtime would.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().event_interval(TASKS_BETWEEN_LOOKS).enable_all().build()?;
     runtime.block_on(async {
         // Before the start, so that a signal during it is not lost.
         let mut terminate = signal(SignalKind::terminate())?;
@@ -186,6 +188,9 @@ fn greet(addresses: &[(&'static str, SocketAddr)]) {
         println!("  admin      http://{admin}/metrics   /readyz   /livez");
     }
 }
+
+/// Tasks that one thread runs before it looks at the sockets again.
+const TASKS_BETWEEN_LOOKS: u32 = 8;
 
 /// Descriptors kept for the store, the broker, the listeners and the admin port.
 const OTHER_DESCRIPTORS: usize = 512;

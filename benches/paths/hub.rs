@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crosstalk::chat::{EventKind, RoomId};
-use crosstalk::hub::{Delivered, Hub, Interest, LocalMember, Mailbox, WireFormat};
+use crosstalk::hub::{Delivered, Flush, Hub, Interest, LocalMember, Mailbox, WireFormat};
 use crosstalk::telemetry::Metrics;
 use crosstalk::wire::{EventForm, FramingKind, RoomSpelling};
 use divan::Bencher;
@@ -80,8 +80,9 @@ impl Populated {
             self.empty_mailboxes();
             envelope(kind.clone(), self.next_offset())
         });
+        let mut flush = Flush::new(self.metrics.clone());
         bencher.bench_local_refs(|envelope| {
-            assert_ne!(self.hub.deliver(room, envelope), Delivered::Ignored);
+            assert_ne!(self.hub.deliver(room, envelope, &mut flush), Delivered::Ignored);
         });
     }
 }
@@ -131,7 +132,8 @@ fn among_rooms(bencher: Bencher, rooms: usize) {
         }
         (&ids[number % rooms], envelope(message(100), 1 + (number / rooms) as u64))
     });
-    bencher.bench_local_values(|(room, envelope)| populated.hub.deliver(room, &envelope));
+    let mut flush = Flush::new(populated.metrics.clone());
+    bencher.bench_local_values(|(room, envelope)| populated.hub.deliver(room, &envelope, &mut flush));
 }
 
 /// A session enters a room among others and leaves it.

@@ -110,10 +110,20 @@ impl Inbound {
             return Some(Heard::Interrupted);
         }
         let heard = self.items.recv().await?;
+        Some(self.taken(heard))
+    }
+
+    /// What waits already.
+    pub fn try_next(&mut self) -> Option<Heard> {
+        let heard = self.items.try_recv().ok()?;
+        Some(self.taken(heard))
+    }
+
+    fn taken(&self, heard: Heard) -> Heard {
         let cost = heard.cost();
         self.shared.bytes.fetch_sub(cost, Ordering::Relaxed);
         self.shared.metrics.bus_queue_bytes.sub(cost as i64);
-        Some(heard)
+        heard
     }
 }
 

@@ -10,11 +10,13 @@ use tokio_util::task::TaskTracker;
 use super::{Chat, SETTLING_LIMIT};
 use crate::backend::{BackendError, Heard, Inbound, Proclamation, decode_live};
 use crate::chat::{Envelope, Position, RoomId};
-use crate::hub::Delivered;
+use crate::hub::{Delivered, Flush};
 use crate::planted::{self, Bug};
 
 /// Rooms read from the broker at once; after a reconnect all rooms queue here instead of stampeding.
 const CATCH_UPS_AT_ONCE: usize = 8;
+/// Events that are put into mailboxes before the first of them is written out.
+const EVENTS_PER_PASS: usize = 256;
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// How often somebody who leaves looks whether another reader of the stream is done.
 const LOOK_AGAIN_EVERY: Duration = Duration::from_millis(50);
@@ -27,34 +29,11 @@ pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationT
         permits: Arc::new(Semaphore::new(CATCH_UPS_AT_ONCE)),
         stop: stop.clone(),
     };
+    let mut flush = Flush::new(chat.metrics.clone());
     while let Some(Some(heard)) = stop.run_until_cancelled(inbound.next()).await {
-        match heard {
-            Heard::Raw { room, bytes } => match decode_live(&bytes) {
-                Ok(envelope) => catch_ups.deliver(room, &envelope),
-                Err(error) => {
-                    chat.metrics.undecodable_total.inc();
-                    tracing::debug!(%error, %room, "an event cannot be read");
-                }
-            },
-            Heard::Event { room, envelope } => catch_ups.deliver(room, &envelope),
-            Heard::Notice { session, notice, delivered } => {
-                // Who sent it may have given up.
-                let _ = delivered.send(chat.sessions.tell(session, &notice));
-            }
-            Heard::Proclamation(Proclamation::Revoked { account, which }) => chat.sessions.revoke(&account, &which),
-            Heard::Proclamation(Proclamation::News(bulletin)) => chat.tell_news(&bulletin),
-            Heard::Proclamation(Proclamation::Typing { room, who }) => chat.tell_typing(&room, &who),
-            Heard::Interrupted => {
-                catch_ups.rooms(chat.hub.rooms());
-                catch_ups.notices();
-            }
-            Heard::MissedIn(rooms) => catch_ups.rooms(rooms),
-            Heard::MissedNotices => catch_ups.notices(),
-            Heard::Barrier(reached) => {
-                // Who waited may have given up.
-                let _ = reached.send(());
-            }
-        }
+        catch_ups.heed(heard, &mut flush);
+        catch_ups.heed_waiting(&mut inbound, &mut flush);
+        flush.run().await;
     }
 }
 
@@ -66,10 +45,52 @@ struct CatchUps {
 }
 
 impl CatchUps {
-    fn deliver(&self, room: RoomId, envelope: &Envelope) {
+    /// Takes what waits already, as far as it fits into this pass.
+    fn heed_waiting(&self, inbound: &mut Inbound, flush: &mut Flush) {
+        for _ in 1..EVENTS_PER_PASS {
+            if !flush.has_room() {
+                break;
+            }
+            let Some(heard) = inbound.try_next() else { break };
+            self.heed(heard, flush);
+        }
+    }
+
+    fn heed(&self, heard: Heard, flush: &mut Flush) {
+        let chat = &self.chat;
+        match heard {
+            Heard::Raw { room, bytes } => match decode_live(&bytes) {
+                Ok(envelope) => self.deliver(room, &envelope, flush),
+                Err(error) => {
+                    chat.metrics.undecodable_total.inc();
+                    tracing::debug!(%error, %room, "an event cannot be read");
+                }
+            },
+            Heard::Event { room, envelope } => self.deliver(room, &envelope, flush),
+            Heard::Notice { session, notice, delivered } => {
+                // Who sent it may have given up.
+                let _ = delivered.send(chat.sessions.tell(session, &notice));
+            }
+            Heard::Proclamation(Proclamation::Revoked { account, which }) => chat.sessions.revoke(&account, &which),
+            Heard::Proclamation(Proclamation::News(bulletin)) => chat.tell_news(&bulletin),
+            Heard::Proclamation(Proclamation::Typing { room, who }) => chat.tell_typing(&room, &who),
+            Heard::Interrupted => {
+                self.rooms(chat.hub.rooms());
+                self.notices();
+            }
+            Heard::MissedIn(rooms) => self.rooms(rooms),
+            Heard::MissedNotices => self.notices(),
+            Heard::Barrier(reached) => {
+                // Who waited may have given up.
+                let _ = reached.send(());
+            }
+        }
+    }
+
+    fn deliver(&self, room: RoomId, envelope: &Envelope, flush: &mut Flush) {
         let chat = &self.chat;
         chat.metrics.events_total.inc();
-        match chat.hub.deliver(&room, envelope) {
+        match chat.hub.deliver(&room, envelope, flush) {
             Delivered::To(receivers) => {
                 let delay_us = chat.clock.unix_us().saturating_sub(envelope.time_us).max(0);
                 chat.metrics.event_delay_seconds.observe(delay_us as f64 / 1e6);
@@ -159,7 +180,10 @@ impl Chat {
         if planted::has(Bug::DropBackfill) {
             read.missed.clear();
         }
-        Ok(self.hub.caught_up(room, &read))
+        let mut flush = Flush::new(self.metrics.clone());
+        let behind = self.hub.caught_up(room, &read, &mut flush);
+        flush.finish().await;
+        Ok(behind)
     }
 
     /// Reads a room's stream at once, though nobody noticed yet that something was not heard. `false` when somebody reads it

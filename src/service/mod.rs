@@ -22,6 +22,7 @@ mod correspondence;
 mod dispatch;
 mod enrolment;
 mod errands;
+mod few;
 mod friendship;
 mod keeping;
 mod letters;

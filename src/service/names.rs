@@ -195,7 +195,7 @@ impl Chat {
     /// than one thing that it does not know of. `wanted` is about to be entered anyway.
     pub(super) async fn settle_doubts(&self, who: &Participant, wanted: Option<&RoomId>) -> Result<(), Refusal> {
         let doubts = self.roster.doubts(who);
-        for nickname in &doubts.names {
+        for nickname in doubts.names.iter() {
             self.give_up_name(who, nickname).await?;
         }
         for room in doubts.rooms.iter().filter(|room| Some(*room) != wanted) {

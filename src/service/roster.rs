@@ -1,12 +1,13 @@
 //! What the node's sessions hold in the backend, noted here before it is claimed there: what to claim again after the lease
 //! was lost, and what to release for sessions that ended while the backend was away.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::Participant;
+use super::few::Few;
 use crate::backend::{Claimant, Memo};
 use crate::chat::{Actor, Event, Nickname, RoomId, SessionId};
 use crate::hub::Mailbox;
@@ -48,18 +49,18 @@ pub struct Standing {
 /// What one session ever noted and did not give back.
 #[derive(Default)]
 pub struct Noted {
-    pub names: BTreeSet<Nickname>,
-    pub rooms: BTreeSet<RoomId>,
+    pub names: Few<Nickname>,
+    pub rooms: Few<RoomId>,
     /// Rooms whose permission is waited for.
-    pub asked: BTreeSet<RoomId>,
+    pub asked: Few<RoomId>,
     /// What the backend is to know of it, where another session may go on in its place.
-    pub memo: Option<Memo>,
+    pub memo: Option<Box<Memo>>,
 }
 
 struct Line {
     noted: Noted,
     /// The noted rooms of which it is known that the session was let in.
-    sure: BTreeSet<RoomId>,
+    sure: Few<RoomId>,
     held: Option<Nickname>,
     /// The number of the lease under which it was claimed last.
     held_under: u64,
@@ -70,7 +71,8 @@ struct Line {
 }
 
 pub struct Roster {
-    lines: Mutex<HashMap<SessionId, Line>>,
+    /// Boxed, because a map has more places than entries.
+    lines: Mutex<HashMap<SessionId, Box<Line>>>,
     debts: Mutex<HashSet<Debt>>,
     metrics: Arc<Metrics>,
 }
@@ -84,16 +86,16 @@ impl Roster {
         let mut lines = self.lines.lock();
         let line = lines.entry(who.id).or_insert_with(|| {
             self.metrics.sessions.inc();
-            Line {
+            Box::new(Line {
                 noted: Noted::default(),
-                sure: BTreeSet::new(),
+                sure: Few::default(),
                 held: None,
                 held_under: 0,
                 account: false,
                 reads_inbox: who.conduct.reads_inbox,
                 enrols: who.conduct.enrols,
                 mailbox: who.mailbox.clone(),
-            }
+            })
         });
         change(line);
     }
@@ -172,7 +174,7 @@ impl Roster {
     }
 
     pub fn note_memo(&self, who: &Participant, memo: Memo) {
-        self.change(who, |line| line.noted.memo = Some(memo));
+        self.change(who, |line| line.noted.memo = Some(Box::new(memo)));
     }
 
     /// The session is reached elsewhere from now on.
@@ -188,7 +190,7 @@ impl Roster {
             names: line.noted.names.iter().filter(|name| line.held.as_ref() != Some(name)).cloned().collect(),
             rooms: line.noted.rooms.iter().filter(|room| !who.rooms.contains(room)).cloned().collect(),
             // These are known.
-            asked: BTreeSet::new(),
+            asked: Few::default(),
             memo: None,
         }
     }
@@ -229,16 +231,16 @@ impl Roster {
     /// What every live session holds.
     pub fn standings(&self) -> Vec<Standing> {
         let lines = self.lines.lock();
-        let standing = |(session, line): (&SessionId, &Line)| Standing {
-            actor: Actor { session: *session, nickname: line.held.clone() },
+        let standing = |session: SessionId, line: &Line| Standing {
+            actor: Actor { session, nickname: line.held.clone() },
             account: line.account,
             reads_inbox: line.reads_inbox,
             enrols: line.enrols,
             rooms: line.noted.rooms.iter().cloned().collect(),
-            memo: line.noted.memo.clone(),
+            memo: line.noted.memo.as_deref().cloned(),
             mailbox: line.mailbox.clone(),
         };
-        lines.iter().map(standing).collect()
+        lines.iter().map(|(session, line)| standing(*session, line)).collect()
     }
 
     pub fn owe(&self, debt: Debt) {

@@ -1,10 +1,15 @@
 //! One connection, from its first byte to its close.
 //!
 //! One task per connection runs two sides at once: the reader (requests, one after the other) and the writer (whatever
-//! the mailbox holds, with one call per batch). They meet only in the [`Mailbox`].
+//! the mailbox holds, with one call per batch). They meet only in the [`Mailbox`]. Events of rooms are written out by whoever
+//! delivers them, past the task, as far as the connection takes them at once; TLS connections are written to by their task alone.
 
+mod gauge;
 mod lifecycle;
+mod pulse;
 mod reader;
+mod speaking;
+mod stream;
 mod writer;
 
 use std::net::IpAddr;
@@ -12,9 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 pub use lifecycle::Lifecycle;
+pub use stream::Stream;
+use stream::{ReadSide, WriteSide};
 
 use crate::ambient::{Clock, Entropy};
 use crate::chat::{Login, NodeId, SessionId};
@@ -69,28 +76,54 @@ pub struct Opening {
 }
 
 /// Serves a connection to its end. `early` are bytes that were read from it already.
-pub async fn run(stream: impl AsyncRead + AsyncWrite + Unpin, early: Bytes, opening: Opening, shared: Arc<Shared>) {
+pub fn run(stream: Stream, early: Bytes, opening: Opening, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
     let id = SessionId::on(shared.node, shared.entropy.bits());
     let mailbox = Arc::new(Mailbox::new(shared.limits.mailbox_bytes, shared.metrics.clone()));
-    let (mut read_half, mut write_half) = tokio::io::split(stream);
+    let (mut read_side, mut write_side) = stream.split();
+    if let WriteSide::Plain(socket) = &write_side {
+        mailbox.attach(socket.clone());
+    }
     tracing::debug!(session = %id, dialect = opening.dialect.map(DialectKind::label), transport = opening.transport, "opened");
-    let reading = reader::run(&mut read_half, early, id, opening, mailbox.clone(), &shared);
-    let writing = writer::run(&mut write_half, &mailbox, &shared);
-    let (reason, ()) = tokio::join!(reading, writing);
-    shared.metrics.closes_total.with_label_values(&[reason.label()]).inc();
-    tracing::debug!(session = %id, reason = reason.label(), "closed");
-    linger(&mut read_half, &mut write_half).await;
+    // An async function would hold its arguments twice.
+    async move {
+        let (reason, ()) = tokio::join!(
+            reader::run(&mut read_side, early, id, opening, &mailbox, &shared),
+            writer::run(&mut write_side, &mailbox, &shared),
+        );
+        mailbox.detach();
+        shared.metrics.closes_total.with_label_values(&[reason.label()]).inc();
+        tracing::debug!(session = %id, reason = reason.label(), "closed");
+        Box::pin(linger(read_side, write_side)).await;
+    }
 }
 
 /// Closing a socket with unread bytes resets it, and the reset can overtake what was just written. So: say that we are
 /// done, and read on for a moment until the peer is done, too.
-async fn linger(read_half: &mut (impl AsyncRead + Unpin), write_half: &mut (impl AsyncWrite + Unpin)) {
+async fn linger(mut read_side: ReadSide, write_side: WriteSide) {
     let drain = async {
-        write_half.shutdown().await?;
+        write_side.end().await?;
         let mut scratch = [0; 4096];
-        while read_half.read(&mut scratch).await? > 0 {}
+        while read_side.read(&mut scratch).await? > 0 {}
         Ok::<_, std::io::Error>(())
     };
     // A peer that vanished, or never stops sending, is no reason to wait.
     let _ = tokio::time::timeout(LINGER, drain).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How large a function's future is, without calling it.
+    fn future_bytes<A, B, C, D, F>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let (session, mailbox) = (future_bytes(run), size_of::<Mailbox>());
+        println!("session {session}, mailbox {mailbox}");
+        assert!(session <= 1_600, "the future of a session takes {session} bytes");
+        assert!(mailbox <= 256, "a mailbox takes {mailbox} bytes");
+    }
 }

@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::tls::{Certificate, Inside};
-use super::{Admission, Admitted, Stream};
+use super::{Admission, Admitted};
 use crate::chat::{CloseReason, Notice};
-use crate::session::{self, Opening, Shared};
+use crate::session::{self, Opening, Shared, Stream};
 use crate::wire::{DialectKind, FramingKind, WireFormat};
 
 const BACKLOG: u32 = 4_096;

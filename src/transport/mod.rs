@@ -2,12 +2,10 @@
 
 mod admission;
 mod listener;
-mod stream;
 mod tls;
 mod websocket;
 
 pub use admission::{Admission, Admitted};
 pub use listener::{Door, Listener, serve_http, serve_raw};
-pub use stream::Stream;
 pub use tls::{Certificate, CertificateError};
 pub use websocket::{Wanted, upgrade};

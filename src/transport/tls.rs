@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::Stream;
+use crate::session::Stream;
 use crate::telemetry::Metrics;
 
 /// What is spoken below the TLS, told to clients that ask (RFC 7301).

@@ -11,9 +11,9 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tungstenite::handshake::derive_accept_key;
 
-use super::{Admitted, Stream};
+use super::Admitted;
 use crate::chat::Login;
-use crate::session::{self, Opening, Shared};
+use crate::session::{self, Opening, Shared, Stream};
 use crate::wire::{DialectKind, FramingKind};
 
 /// What a request for a WebSocket asks for beside the socket.

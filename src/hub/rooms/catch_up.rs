@@ -3,7 +3,7 @@
 use super::member::Phase;
 use super::{Hub, RoomState, reached};
 use crate::chat::{CatchUp, Epoch, Position, RoomId, Seam};
-use crate::hub::Step;
+use crate::hub::{Flush, Step};
 
 impl Hub {
     /// Nothing after this position is to be missed, though nobody entered at it.
@@ -20,8 +20,8 @@ impl Hub {
     }
 
     /// Delivers what was read from the stream, after whatever is lost. Returns the position to read on from, when more was heard
-    /// meanwhile.
-    pub fn caught_up(&self, id: &RoomId, read: &CatchUp) -> Option<Position> {
+    /// meanwhile. `flush` is to be run then.
+    pub fn caught_up(&self, id: &RoomId, read: &CatchUp, flush: &mut Flush) -> Option<Position> {
         let room = self.room(id)?;
         let mut state = room.state.lock();
         match read.seam {
@@ -34,7 +34,7 @@ impl Hub {
         }
         for envelope in &read.missed {
             if state.stream.accept(envelope.position) == Step::Deliver {
-                self.fan_out(id, &mut state, envelope);
+                self.fan_out(id, &mut state, envelope, flush);
             }
         }
         state.catching_up = false;

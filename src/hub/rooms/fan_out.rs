@@ -3,7 +3,7 @@
 use super::member::{Entry, LocalMember, Phase, is_coming};
 use super::{Hub, RoomState};
 use crate::chat::{Actor, Envelope, Event, EventKind, Notice, Position, RoomId, TokenBucket};
-use crate::hub::Step;
+use crate::hub::{Flush, Step};
 
 /// How many who write a room's members are told of each second: what a person can take in.
 const TYPISTS_PER_SECOND: u32 = 10;
@@ -20,8 +20,8 @@ pub enum Delivered {
 }
 
 impl Hub {
-    /// Hands an event to the room's members here.
-    pub fn deliver(&self, id: &RoomId, envelope: &Envelope) -> Delivered {
+    /// Hands an event to the room's members here; `flush` is to be run then.
+    pub fn deliver(&self, id: &RoomId, envelope: &Envelope, flush: &mut Flush) -> Delivered {
         let Some(room) = self.room(id) else { return Delivered::Ignored };
         let mut state = room.state.lock();
         if state.catching_up {
@@ -29,7 +29,7 @@ impl Hub {
             return Delivered::Ignored;
         }
         let delivered = match state.stream.accept(envelope.position) {
-            Step::Deliver => Delivered::To(self.fan_out(id, &mut state, envelope)),
+            Step::Deliver => Delivered::To(self.fan_out(id, &mut state, envelope, flush)),
             Step::Duplicate => {
                 self.metrics.duplicates_total.inc();
                 state.let_in_late(id, envelope);
@@ -44,20 +44,20 @@ impl Hub {
         delivered
     }
 
-    pub(super) fn fan_out(&self, id: &RoomId, state: &mut RoomState, envelope: &Envelope) -> usize {
+    pub(super) fn fan_out(&self, id: &RoomId, state: &mut RoomState, envelope: &Envelope, flush: &mut Flush) -> usize {
         let Event { actor, kind, .. } = &envelope.event;
         let mut receivers = 0;
         for (format, alike) in state.members.groups_mut() {
             match format.event(id.as_str(), envelope) {
                 Some(bytes) => {
                     for entry in alike.values_mut() {
-                        receivers += usize::from(entry.take(id, envelope, Some(&bytes)));
+                        receivers += usize::from(entry.take(id, envelope, Some(&bytes), flush));
                     }
                 }
                 // Of those who are told nothing, only the one whose doing it is notices.
                 None => {
                     if let Some(entry) = alike.get_mut(&actor.session) {
-                        entry.take(id, envelope, None);
+                        entry.take(id, envelope, None, flush);
                     }
                 }
             }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{past, precedes};
 use crate::chat::{Actor, Envelope, Epoch, EventKind, Nickname, Notice, Position, RoomId, SessionId};
-use crate::hub::Mailbox;
+use crate::hub::{Flush, Mailbox};
 use crate::wire::WireFormat;
 
 /// The most that is put by for one member while it is told what it missed in a room.
@@ -101,7 +101,7 @@ pub(super) enum Phase {
 
 impl Entry {
     /// Has it take an event that comes by; `bytes`: in its format, if that has words for it. Whether it was put into its mailbox.
-    pub fn take(&mut self, room: &RoomId, envelope: &Envelope, bytes: Option<&Bytes>) -> bool {
+    pub fn take(&mut self, room: &RoomId, envelope: &Envelope, bytes: Option<&Bytes>, flush: &mut Flush) -> bool {
         // Most are in for good, and nothing else is to be looked at.
         let is_settled = matches!(self.phase, Phase::Active) && self.going.is_none();
         if !is_settled && !self.hears(envelope) {
@@ -115,7 +115,8 @@ impl Entry {
                 false
             }
             (Some(bytes), _) => {
-                self.member.mailbox.event(room, bytes.clone(), own);
+                let mailbox = &self.member.mailbox;
+                flush.add(mailbox, mailbox.post(room, bytes.clone(), own));
                 true
             }
             (None, _) => false,

@@ -3,7 +3,7 @@ mod formats;
 use super::member::WAITING_BYTES_MAX;
 use super::*;
 use crate::chat::{Actor, CatchUp, Envelope, Event, EventKind, MessageId, Seam};
-use crate::hub::{Mailbox, Outgoing, PutOut};
+use crate::hub::{Flush, Mailbox, Outgoing, PutOut};
 use crate::wire::{EventForm, FramingKind, RoomSpelling, WireFormat};
 
 /// Records the calls instead of talking to a broker.
@@ -59,7 +59,11 @@ impl Bench {
     }
 
     fn deliver(&self, envelope: &Envelope) -> Delivered {
-        self.hub.deliver(&self.room, envelope)
+        self.hub.deliver(&self.room, envelope, &mut Flush::new(self.metrics.clone()))
+    }
+
+    fn caught_up(&self, read: &CatchUp) -> Option<Position> {
+        self.hub.caught_up(&self.room, read, &mut Flush::new(self.metrics.clone()))
     }
 }
 
@@ -139,7 +143,7 @@ async fn who_goes_before_its_coming_was_heard_is_told_nothing_from_before_it() {
         event(2, 6, EventKind::Left),
         event(3, 7, EventKind::Left),
     ];
-    bench.hub.caught_up(&bench.room, &whole(1, missed));
+    bench.caught_up(&whole(1, missed));
     for pending in pending {
         pending.await.unwrap();
     }
@@ -202,9 +206,9 @@ async fn a_hole_is_filled_from_the_stream_before_anything_newer() {
     bench.deliver(&event(1, 1, EventKind::Joined));
     assert_eq!(bench.deliver(&said(1, 4)), Delivered::CatchUpFrom(at(1)));
     assert_eq!(bench.deliver(&said(1, 5)), Delivered::Ignored, "one catch-up at a time");
-    let more = bench.hub.caught_up(&bench.room, &whole(1, [said(1, 2), said(1, 3)]));
+    let more = bench.caught_up(&whole(1, [said(1, 2), said(1, 3)]));
     assert_eq!(more, Some(at(3)), "4 and 5 were heard meanwhile");
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(1, [said(1, 4), said(1, 5)])), None);
+    assert_eq!(bench.caught_up(&whole(1, [said(1, 4), said(1, 5)])), None);
     assert_eq!(bench.deliver(&said(1, 6)), Delivered::To(1));
     assert_eq!(bodies(&one).await[1..], ["m2", "m3", "m4", "m5", "m6"]);
 }
@@ -218,7 +222,7 @@ async fn a_new_epoch_goes_on_and_lets_nobody_wait() {
     let first = Envelope { position: renewed, ..said(1, 1) };
     assert_eq!(bench.deliver(&first), Delivered::CatchUpFrom(at(1)));
     let torn = Seam::Torn(Position { offset: 0, ..renewed });
-    assert_eq!(bench.hub.caught_up(&bench.room, &CatchUp { missed: vec![first], seam: torn }), None);
+    assert_eq!(bench.caught_up(&CatchUp { missed: vec![first], seam: torn }), None);
     assert_eq!(bodies(&one).await[1..], ["m1"]);
     assert_eq!(bodies(&two).await, ["m1"], "its own join may have been in the hole");
 }
@@ -235,12 +239,12 @@ async fn a_new_epoch_of_the_same_stream_is_no_hole() {
     let third = under(2, said(1, 3));
     assert_eq!(bench.deliver(&third), Delivered::CatchUpFrom(at(1)));
     let missed = [under(2, event(2, 2, EventKind::Joined)), third];
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(2, missed)), None);
+    assert_eq!(bench.caught_up(&whole(2, missed)), None);
     assert_eq!(bodies(&one).await[2..], ["m3"]);
     assert_eq!(bodies(&two).await[1..], ["m3"], "it waits for its own join, which is still to come");
     let last = Position { epoch: Epoch::new(2), offset: 4 };
     assert!(matches!(bench.hub.remove_after(&bench.room, SessionId::from_u128(2), last), Departure::Pending(_)));
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(3, [])), None);
+    assert_eq!(bench.caught_up(&whole(3, [])), None);
     assert_eq!(
         bench.deliver(&under(3, event(2, 4, EventKind::Left))),
         Delivered::To(2),
@@ -270,7 +274,7 @@ async fn who_leaves_under_an_epoch_not_heard_of_gets_what_came_before() {
     let left = leave(&bench);
     assert_eq!(bench.deliver(&said(1, 3)), Delivered::To(2), "of the epoch that is known");
     bench.hub.begin_catch_up(&bench.room);
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(2, missed())), None);
+    assert_eq!(bench.caught_up(&whole(2, missed())), None);
     left.await.unwrap();
     assert_eq!(bodies(&two).await[1..], ["m3", "m4", "User Anonymous has left the room"]);
 
@@ -280,7 +284,7 @@ async fn who_leaves_under_an_epoch_not_heard_of_gets_what_came_before() {
     bench.deliver(&said(1, 3));
     bench.hub.begin_catch_up(&bench.room);
     let torn = Seam::Torn(Position { epoch: Epoch::new(2), offset: 3 });
-    bench.hub.caught_up(&bench.room, &CatchUp { missed: missed().to_vec(), seam: torn });
+    bench.caught_up(&CatchUp { missed: missed().to_vec(), seam: torn });
     left.await.unwrap();
     assert_eq!(bodies(&two).await[1..], ["m3", "m4", "User Anonymous has left the room"]);
 }
@@ -303,7 +307,7 @@ async fn who_is_told_under_an_epoch_not_heard_of_is_told_nothing_twice() {
     assert!(!bench.hub.activate(&bench.room, session, told), "both are to be read once more");
     bench.deliver(&said(1, 3));
     bench.hub.begin_catch_up(&bench.room);
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(2, [under_two(said(1, 4))])), None);
+    assert_eq!(bench.caught_up(&whole(2, [under_two(said(1, 4))])), None);
     assert!(bench.hub.activate(&bench.room, session, told));
     bench.deliver(&under_two(said(1, 5)));
     assert_eq!(bodies(&mailbox).await, ["m4", "m5"], "m2 and m3 it was told");
@@ -392,7 +396,7 @@ async fn a_room_whose_end_was_missed_puts_out_when_it_is_caught_up() {
     let (one, two) = (bench.member(1, 1), bench.member(2, 2));
     assert_eq!(bench.deliver(&said(3, 6)), Delivered::CatchUpFrom(at(2)));
     let missed = [said(1, 3), destroyed(2, 4), event(3, 5, EventKind::Joined), said(3, 6)];
-    assert_eq!(bench.hub.caught_up(&bench.room, &whole(1, missed)), None);
+    assert_eq!(bench.caught_up(&whole(1, missed)), None);
     for mailbox in [&one, &two] {
         assert_eq!(mailbox.take_put_out(), [PutOut { room: RoomId::parse("red").unwrap(), at: at(4), shown: false }]);
         assert_eq!(bodies(mailbox).await.last().unwrap(), "m3", "what the next life says is not theirs");
@@ -437,7 +441,7 @@ fn nothing_after_the_position_where_listening_began_is_missed() {
     bench.hub.begin_after(&bench.room, at(4));
     assert_eq!(bench.hub.epoch(&bench.room), Some(Epoch::new(1)));
     assert_eq!(bench.deliver(&said(2, 6)), Delivered::CatchUpFrom(at(4)), "5 was not heard");
-    bench.hub.caught_up(&bench.room, &whole(1, [said(2, 5), said(2, 6)]));
+    bench.caught_up(&whole(1, [said(2, 5), said(2, 6)]));
     bench.hub.begin_after(&bench.room, at(9));
     assert_eq!(bench.deliver(&said(2, 7)), Delivered::To(0), "once something was delivered it moves nothing");
 }

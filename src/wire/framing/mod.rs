@@ -45,7 +45,7 @@ pub enum FramingError {
 pub enum Inbound {
     Lines(Lines),
     Lengths(Lengths),
-    WebSocket(Box<WebSocketMessages>),
+    WebSocket(WebSocketMessages),
 }
 
 impl Inbound {
@@ -53,7 +53,7 @@ impl Inbound {
         match kind {
             FramingKind::Lines => Self::Lines(Lines::new(frame_bytes_max)),
             FramingKind::Lengths => Self::Lengths(Lengths::new(frame_bytes_max)),
-            FramingKind::WebSocket => Self::WebSocket(Box::new(WebSocketMessages::new(frame_bytes_max))),
+            FramingKind::WebSocket => Self::WebSocket(WebSocketMessages::new(frame_bytes_max)),
         }
     }
 

@@ -1,107 +1,230 @@
-//! WebSocket messages (RFC 6455), the server's side.
+//! WebSocket messages (RFC 6455), the server's side. Sections are of that text.
 //!
-//! Reading is left to tungstenite, which knows the protocol's rules; it works here on memory instead of a socket.
-//! Writing is ours, because a prepared frame is shared by all receivers of a room and several frames go out in one write.
+//! The parser holds what has come of a message and nothing else: an idle connection costs no buffer. Its rules are held against
+//! tungstenite's in a test. Writing goes past it, because a prepared frame is shared by all receivers of a room.
 
-use std::io::{self, Read, Write};
-
-use bytes::{BufMut, Bytes, BytesMut};
-use tungstenite::Message;
-use tungstenite::error::Error;
-use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{Frame, FramingError};
 
-/// What the parser keeps at hand per connection; larger messages grow it for their time.
-const READ_BUFFER_BYTES: usize = 512;
 /// Fin bit and text opcode (section 5.2).
 const FINAL_TEXT: u8 = 0x81;
 /// Fin bit and close opcode.
 const FINAL_CLOSE: u8 = 0x88;
-/// Longest close reason: a control frame carries 125 bytes, two of them the code (section 5.5).
-const CLOSE_REASON_BYTES_MAX: usize = 123;
+/// Fin bit and pong opcode.
+const FINAL_PONG: u8 = 0x8A;
+/// A control frame carries so much at most (section 5.5).
+const CONTROL_BYTES_MAX: usize = 125;
+/// Longest close reason: a control frame without the two bytes of the code.
+const CLOSE_REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
+const MASK_BYTES: usize = 4;
+/// The code for who breaks the protocol (section 7.4.1).
+const PROTOCOL_ERROR: u16 = 1002;
 
 pub struct WebSocketMessages {
-    context: WebSocketContext,
-    memory: Memory,
-}
-
-/// A "socket" in memory: what was received and not yet parsed, and what the parser wants to send.
-#[derive(Default)]
-struct Memory {
     received: BytesMut,
+    /// The message of which some frames have come. Boxed, because few clients ever send one in pieces.
+    begun: Option<Box<Fragments>>,
     to_send: Vec<u8>,
+    message_bytes_max: usize,
+    closed: bool,
 }
 
-impl Read for Memory {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.received.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let count = out.len().min(self.received.len());
-        out[..count].copy_from_slice(&self.received.split_to(count));
-        if self.received.is_empty() {
-            self.received = BytesMut::new();
-        }
-        Ok(count)
-    }
+struct Fragments {
+    payload: Vec<u8>,
+    is_text: bool,
+    /// So much of a text is known to be UTF-8.
+    checked: usize,
 }
 
-impl Write for Memory {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.to_send.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opcode {
+    Continuation,
+    Text,
+    Binary,
+    Close,
+    Ping,
+    Pong,
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// The head of a frame (section 5.2).
+struct Head {
+    is_final: bool,
+    opcode: Opcode,
+    /// Bytes of the head itself, the mask included.
+    length: usize,
+    payload: usize,
 }
 
 impl WebSocketMessages {
     pub fn new(message_bytes_max: usize) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_message_size(Some(message_bytes_max))
-            .max_frame_size(Some(message_bytes_max));
-        Self { context: WebSocketContext::new(Role::Server, Some(config)), memory: Memory::default() }
+        Self { received: BytesMut::new(), begun: None, to_send: Vec::new(), message_bytes_max, closed: false }
     }
 
     pub fn limit(&mut self, message_bytes_max: usize) {
-        let lower = |limit: Option<usize>| Some(limit.unwrap_or(usize::MAX).min(message_bytes_max));
-        self.context.set_config(|config| {
-            config.max_message_size = lower(config.max_message_size);
-            config.max_frame_size = lower(config.max_frame_size);
-        });
+        self.message_bytes_max = self.message_bytes_max.min(message_bytes_max);
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
-        self.memory.received.extend_from_slice(bytes);
+        // What follows a close frame is ignored (section 5.5.1).
+        if !self.closed {
+            self.received.extend_from_slice(bytes);
+        }
     }
 
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FramingError> {
         loop {
-            match self.context.read(&mut self.memory) {
-                Ok(Message::Text(text)) => return Ok(Some(Frame::Message(text.into()))),
-                Ok(Message::Binary(bytes)) => return Ok(Some(Frame::Message(bytes))),
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
-                Ok(Message::Close(_)) => {
-                    // One more turn lets the parser put its answer to the close into the outgoing bytes.
-                    let _ = self.context.flush(&mut self.memory);
-                    return Ok(Some(Frame::Closed));
-                }
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(Error::ConnectionClosed | Error::AlreadyClosed) => return Ok(Some(Frame::Closed)),
-                Err(Error::Utf8(_)) => return Err(FramingError::NotText),
-                Err(Error::Capacity(_)) => return Err(FramingError::TooLong),
-                Err(_) => return Err(FramingError::Broken),
+            if self.closed {
+                return Ok(Some(Frame::Closed));
+            }
+            let Some(head) = self.head()? else { return Ok(None) };
+            if self.received.len() < head.length + head.payload {
+                return Ok(None);
+            }
+            let payload = self.unmasked(&head);
+            if let Some(frame) = self.heed(&head, payload)? {
+                return Ok(Some(frame));
             }
         }
     }
 
     pub fn take_output(&mut self) -> Option<Bytes> {
-        (!self.memory.to_send.is_empty()).then(|| std::mem::take(&mut self.memory.to_send).into())
+        (!self.to_send.is_empty()).then(|| std::mem::take(&mut self.to_send).into())
+    }
+
+    /// The head of the next frame; everything that is wrong with it is wrong before its payload has come.
+    fn head(&self) -> Result<Option<Head>, FramingError> {
+        let [first, second, rest @ ..] = &self.received[..] else { return Ok(None) };
+        let opcode = Opcode::of(*first)?;
+        let (extension, payload) = match (second & 0x7F, rest) {
+            (126, [a, b, ..]) => (2, u64::from(u16::from_be_bytes([*a, *b]))),
+            (127, [a, b, c, d, e, f, g, h, ..]) => (8, u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])),
+            (126 | 127, _) => return Ok(None),
+            (length, _) => (0, u64::from(length)),
+        };
+        let payload = usize::try_from(payload).unwrap_or(usize::MAX);
+        if payload > self.message_bytes_max && !(opcode.is_control() && payload <= CONTROL_BYTES_MAX) {
+            return Err(FramingError::TooLong);
+        }
+        let is_final = first & 0x80 != 0;
+        let (is_reserved, is_masked) = (first & 0x70 != 0, second & 0x80 != 0);
+        let breaks_control = opcode.is_control() && (!is_final || payload > CONTROL_BYTES_MAX);
+        if is_reserved || !is_masked || breaks_control {
+            return Err(FramingError::Broken);
+        }
+        Ok(Some(Head { is_final, opcode, length: 2 + extension + MASK_BYTES, payload }))
+    }
+
+    /// Takes a frame that has come as a whole. Copied out, so that a short message never keeps a long buffer alive.
+    fn unmasked(&mut self, head: &Head) -> Vec<u8> {
+        let (first, payload) = self.received[..head.length + head.payload].split_at(head.length);
+        let mask = first.last_chunk::<MASK_BYTES>().copied().unwrap_or_default();
+        let mut out = payload.to_vec();
+        let mut chunks = out.chunks_exact_mut(2 * MASK_BYTES);
+        let [a, b, c, d] = mask;
+        let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+        for chunk in &mut chunks {
+            if let Ok(bytes) = <[u8; 8]>::try_from(&*chunk) {
+                chunk.copy_from_slice(&(u64::from_ne_bytes(bytes) ^ wide).to_ne_bytes());
+            }
+        }
+        chunks.into_remainder().iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        self.received.advance(head.length + head.payload);
+        if self.received.is_empty() {
+            self.received = BytesMut::new();
+        }
+        out
+    }
+
+    fn heed(&mut self, head: &Head, payload: Vec<u8>) -> Result<Option<Frame>, FramingError> {
+        match head.opcode {
+            Opcode::Text | Opcode::Binary if self.begun.is_some() => Err(FramingError::Broken),
+            Opcode::Text | Opcode::Binary => {
+                let is_text = head.opcode == Opcode::Text;
+                Fragments { payload, is_text, checked: 0 }
+                    .checked(head.is_final)
+                    .map(|message| self.end_or_keep(message, head))
+            }
+            Opcode::Continuation => {
+                let Some(mut message) = self.begun.take() else { return Err(FramingError::Broken) };
+                if message.payload.len() + payload.len() > self.message_bytes_max {
+                    return Err(FramingError::TooLong);
+                }
+                message.payload.extend_from_slice(&payload);
+                message.checked(head.is_final).map(|message| self.end_or_keep(message, head))
+            }
+            Opcode::Ping => {
+                // A pong carries what the ping did (section 5.5.3).
+                self.to_send.extend([FINAL_PONG, payload.len() as u8]);
+                self.to_send.extend(payload);
+                Ok(None)
+            }
+            Opcode::Pong => Ok(None),
+            Opcode::Close => self.close(&payload).map(Some),
+        }
+    }
+
+    fn end_or_keep(&mut self, message: Fragments, head: &Head) -> Option<Frame> {
+        if head.is_final {
+            return Some(Frame::Message(message.payload.into()));
+        }
+        self.begun = Some(Box::new(message));
+        None
+    }
+
+    /// Answers with the peer's own code (section 5.5.1), where that is one that may be sent (section 7.4).
+    fn close(&mut self, payload: &[u8]) -> Result<Frame, FramingError> {
+        match payload {
+            [] => self.to_send.extend([FINAL_CLOSE, 0]),
+            [_] => return Err(FramingError::Broken),
+            [a, b, reason @ ..] => {
+                if str::from_utf8(reason).is_err() {
+                    return Err(FramingError::NotText);
+                }
+                let code = match u16::from_be_bytes([*a, *b]) {
+                    code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => code,
+                    _ => PROTOCOL_ERROR,
+                };
+                self.to_send.extend_from_slice(&close_frame(code, ""));
+            }
+        }
+        self.closed = true;
+        self.received = BytesMut::new();
+        Ok(Frame::Closed)
+    }
+}
+
+impl Opcode {
+    fn of(first: u8) -> Result<Self, FramingError> {
+        Ok(match first & 0x0F {
+            0x0 => Self::Continuation,
+            0x1 => Self::Text,
+            0x2 => Self::Binary,
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xA => Self::Pong,
+            _ => return Err(FramingError::Broken),
+        })
+    }
+
+    fn is_control(self) -> bool {
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
+    }
+}
+
+impl Fragments {
+    /// A text that is not UTF-8 is found as soon as that is sure (section 8.1); a character may be cut by a frame's end, but not
+    /// by the message's.
+    fn checked(mut self, is_final: bool) -> Result<Self, FramingError> {
+        if !self.is_text {
+            return Ok(self);
+        }
+        match str::from_utf8(&self.payload[self.checked..]) {
+            Ok(_) => self.checked = self.payload.len(),
+            Err(error) if error.error_len().is_none() && !is_final => self.checked += error.valid_up_to(),
+            Err(_) => return Err(FramingError::NotText),
+        }
+        Ok(self)
     }
 }
 
@@ -137,71 +260,4 @@ pub fn close_frame(code: u16, reason: &str) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A client's frame, masked with a fixed key.
-    fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
-        let key = [1u8, 2, 3, 4];
-        let mut out = vec![opcode];
-        if payload.len() < 126 {
-            out.push(0x80 | payload.len() as u8);
-        } else {
-            out.push(0x80 | 126);
-            out.extend((payload.len() as u16).to_be_bytes());
-        }
-        out.extend(key);
-        out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-        out
-    }
-
-    #[test]
-    fn messages_however_they_are_cut_and_a_pong_for_each_ping() {
-        let long = "x".repeat(3_000);
-        let mut stream = masked(0x81, b"hello");
-        stream.extend(masked(0x89, b"p"));
-        stream.extend(masked(0x82, long.as_bytes()));
-        for chunk in [1, 7, 512, 5_000] {
-            let mut messages = WebSocketMessages::new(4_000);
-            let mut seen = Vec::new();
-            for piece in stream.chunks(chunk) {
-                messages.push(piece);
-                while let Some(frame) = messages.next_frame().unwrap() {
-                    seen.push(frame);
-                }
-            }
-            let expected = [Frame::Message("hello".into()), Frame::Message(long.clone().into())];
-            assert_eq!(seen, expected, "in pieces of {chunk}");
-            assert_eq!(messages.take_output().unwrap().as_ref(), [0x8A, 1, b'p']);
-            assert_eq!(messages.take_output(), None);
-        }
-    }
-
-    #[test]
-    fn too_long_broken_and_closed_are_told_apart() {
-        let mut messages = WebSocketMessages::new(10);
-        messages.push(&masked(0x81, b"12345678901"));
-        assert_eq!(messages.next_frame(), Err(FramingError::TooLong));
-
-        let mut messages = WebSocketMessages::new(10);
-        messages.push(&[0x81, 0x01, b'a']); // not masked
-        assert_eq!(messages.next_frame(), Err(FramingError::Broken));
-
-        let mut messages = WebSocketMessages::new(10);
-        messages.push(&masked(0x81, b"\xff\xfe"));
-        assert_eq!(messages.next_frame(), Err(FramingError::NotText));
-
-        let mut messages = WebSocketMessages::new(10);
-        messages.push(&masked(0x88, &1000u16.to_be_bytes()));
-        assert_eq!(messages.next_frame(), Ok(Some(Frame::Closed)));
-        assert_eq!(messages.take_output().unwrap().as_ref(), [0x88, 2, 0x03, 0xE8]);
-    }
-
-    #[test]
-    fn frame_lengths_take_their_three_forms() {
-        assert_eq!(text_frame(b"hi").as_ref(), [0x81, 2, b'h', b'i']);
-        assert_eq!(text_frame(&[b'a'; 126])[..4], [0x81, 126, 0, 126]);
-        assert_eq!(text_frame(&[b'a'; 70_000])[..10], [0x81, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70]);
-        assert_eq!(close_frame(1012, &"é".repeat(100)).len(), 4 + 122);
-    }
-}
+mod tests;

@@ -4,12 +4,18 @@
 //! events from the subscription. While a request that causes an event is in flight, the session's own event and what
 //! follows it in the same room wait, so that a client always sees the reply first.
 
+mod flush;
+mod state;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+pub use flush::{Flushed, Outlet, Pass, ending};
+use state::State;
 
 use crate::chat::{Caused, CloseReason, Position, RoomId};
 use crate::telemetry::Metrics;
@@ -27,52 +33,6 @@ pub struct Mailbox {
     metrics: Arc<Metrics>,
 }
 
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Bytes>,
-    /// Own events, and what came after them in their rooms, until the reply to the request in flight is queued.
-    held: VecDeque<(RoomId, Bytes)>,
-    /// Bytes in each queue.
-    queued_bytes: usize,
-    held_bytes: usize,
-    /// Which events wait for the reply to the request in flight.
-    awaiting_reply: Caused,
-    /// Events of this session's own making that passed, shown or not.
-    own_seen: u64,
-    closed: Option<CloseReason>,
-    /// Rooms that the session was put out of and does not know yet; each was one that it had joined.
-    put_out: Vec<PutOut>,
-    /// Something waits in the inbox of the session's account.
-    mail_waits: bool,
-    /// The rooms may not have the session's account as a member any more.
-    rooms_doubted: bool,
-    /// Bytes ever queued or held, and ever written.
-    taken_bytes: u64,
-    written_bytes: u64,
-    /// No more will be queued; the writer ends when it has written the rest.
-    finished: bool,
-}
-
-impl State {
-    fn bytes(&self) -> usize {
-        self.queued_bytes + self.held_bytes
-    }
-
-    fn enqueue(&mut self, bytes: Bytes) {
-        self.queued_bytes += bytes.len();
-        self.queue.push_back(bytes);
-    }
-
-    /// Lets what was held follow what is queued; `true` if there was anything.
-    fn release_held(&mut self) -> bool {
-        let held = std::mem::take(&mut self.held);
-        self.queued_bytes += std::mem::take(&mut self.held_bytes);
-        let any = !held.is_empty();
-        self.queue.extend(held.into_iter().map(|(_, bytes)| bytes));
-        any
-    }
-}
-
 /// What the writer has to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outgoing {
@@ -80,6 +40,15 @@ pub enum Outgoing {
     Batch(Vec<Bytes>),
     /// All is written and no more will come.
     Finished,
+}
+
+/// What became of an event that is to be flushed by whoever posted it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Posted {
+    /// The mailbox is to be flushed, and nobody is going to do it yet.
+    pub is_due: bool,
+    /// It holds about as much as one write takes: better flushed before more is posted.
+    pub is_full: bool,
 }
 
 /// A room that a session was put out of.
@@ -117,18 +86,18 @@ impl Mailbox {
 
     /// Queues a message that answers the request in flight.
     pub fn reply(&self, bytes: Bytes) {
-        self.put(bytes, |_| None);
+        self.put(bytes);
     }
 
     /// Queues a message that has nothing to do with a request or a room; `false` when the session is ending.
     pub fn notice(&self, bytes: Bytes) -> bool {
-        self.put(bytes, |_| None)
+        self.put(bytes)
     }
 
     /// Queues what need not be told, unless more than half of what may wait waits already; `false` when it was dropped.
     pub fn hint(&self, bytes: Bytes) -> bool {
         let is_roomy = self.state.lock().bytes() + bytes.len() <= self.bytes_max / 2;
-        is_roomy && self.put(bytes, |_| None)
+        is_roomy && self.put(bytes)
     }
 
     /// The request in flight is answered: what waited for it follows.
@@ -143,14 +112,43 @@ impl Mailbox {
 
     /// Queues a room's event. `own` marks an event that this session's request caused.
     pub fn event(&self, room: &RoomId, bytes: Bytes, own: bool) {
-        self.put(bytes, |state| {
-            let held = match state.awaiting_reply {
-                Caused::Nothing => false,
-                Caused::Own => own || state.held.iter().any(|(holding, _)| holding == room),
-                Caused::Any => true,
-            };
-            held.then(|| room.clone())
-        });
+        let mut state = self.state.lock();
+        match self.put_event(&mut state, room, bytes, own) {
+            Some(queued) => {
+                self.settle_count(&mut state);
+                drop(state);
+                if queued {
+                    self.wake_writer.notify_one();
+                }
+            }
+            None => {
+                drop(state);
+                self.close(CloseReason::SlowReader);
+            }
+        }
+    }
+
+    /// Whether it was queued, and not held or refused; `None` when there is no room.
+    fn put_event(&self, state: &mut State, room: &RoomId, bytes: Bytes, own: bool) -> Option<bool> {
+        if state.is_ending() {
+            return Some(false);
+        }
+        if state.bytes() + bytes.len() > self.bytes_max {
+            return None;
+        }
+        state.taken_bytes += bytes.len() as u64;
+        let held = match state.awaiting_reply {
+            Caused::Nothing => false,
+            Caused::Own => own || state.held.iter().any(|(holding, _)| holding == room),
+            Caused::Any => true,
+        };
+        if held {
+            state.held_bytes += bytes.len();
+            state.held.push_back((room.clone(), bytes));
+        } else {
+            state.enqueue(bytes);
+        }
+        Some(!held)
     }
 
     /// An event that this session's request caused has passed through its room.
@@ -169,7 +167,7 @@ impl Mailbox {
             let changed = self.changed.notified();
             {
                 let state = self.state.lock();
-                if state.own_seen >= count || state.closed.is_some() || state.finished {
+                if state.own_seen >= count || state.is_ending() {
                     return;
                 }
             }
@@ -177,26 +175,19 @@ impl Mailbox {
         }
     }
 
-    fn put(&self, bytes: Bytes, held_for: impl FnOnce(&State) -> Option<RoomId>) -> bool {
+    fn put(&self, bytes: Bytes) -> bool {
         let mut state = self.state.lock();
-        if state.finished || state.closed.is_some() {
+        if state.is_ending() {
             return false;
         }
-        let length = bytes.len();
-        if state.bytes() + length > self.bytes_max {
+        if state.bytes() + bytes.len() > self.bytes_max {
             drop(state);
             self.close(CloseReason::SlowReader);
             return false;
         }
-        self.metrics.mailbox_bytes.add(length as i64);
-        state.taken_bytes += length as u64;
-        match held_for(&state) {
-            Some(room) => {
-                state.held_bytes += length;
-                state.held.push_back((room, bytes));
-            }
-            None => state.enqueue(bytes),
-        }
+        state.taken_bytes += bytes.len() as u64;
+        state.enqueue(bytes);
+        self.settle_count(&mut state);
         drop(state);
         self.wake_writer.notify_one();
         true
@@ -211,7 +202,7 @@ impl Mailbox {
     /// Something waits in the inbox of the session's account; `false` when the session is ending.
     pub fn ring(&self) -> bool {
         let mut state = self.state.lock();
-        if state.finished || state.closed.is_some() {
+        if state.is_ending() {
             return false;
         }
         state.mail_waits = true;
@@ -259,7 +250,8 @@ impl Mailbox {
         }
         state.closed = Some(reason);
         if reason == CloseReason::SlowReader {
-            self.forget(&mut state);
+            state.forget();
+            self.settle_count(&mut state);
         }
         drop(state);
         self.wake_writer.notify_one();
@@ -309,11 +301,11 @@ impl Mailbox {
     pub fn finish(&self, last: impl IntoIterator<Item = Bytes>) {
         let mut state = self.state.lock();
         state.release_held();
-        for bytes in last {
-            self.metrics.mailbox_bytes.add(bytes.len() as i64);
-            state.enqueue(bytes);
+        if !state.broken {
+            last.into_iter().for_each(|bytes| state.enqueue(bytes));
         }
         state.finished = true;
+        self.settle_count(&mut state);
         drop(state);
         self.wake_writer.notify_one();
     }
@@ -324,19 +316,20 @@ impl Mailbox {
         loop {
             let changed = self.changed.notified();
             {
-                let state = self.state.lock();
-                if state.closed.is_some() || state.finished {
+                let mut state = self.state.lock();
+                if state.is_ending() {
                     return false;
                 }
                 if state.queued_bytes <= self.bytes_max / 2 {
                     return true;
                 }
+                state.awaits_room = true;
             }
             changed.await;
         }
     }
 
-    /// Takes what waits, up to one write's worth. For the one writer of the connection.
+    /// Takes what waits, up to one write's worth. For the one writer of a connection that nobody else can write to.
     pub async fn outgoing(&self) -> Outgoing {
         loop {
             if let Some(outgoing) = self.take() {
@@ -362,160 +355,33 @@ impl Mailbox {
             }
         }
         state.queued_bytes -= taken;
-        self.metrics.mailbox_bytes.sub(taken as i64);
-        drop(state);
-        self.changed.notify_waiters();
+        self.made_room(&mut state);
+        self.settle_count(&mut state);
         Some(Outgoing::Batch(batch))
     }
 
-    fn forget(&self, state: &mut State) {
-        self.metrics.mailbox_bytes.sub(state.bytes() as i64);
-        state.queued_bytes = 0;
-        state.held_bytes = 0;
-        state.queue = VecDeque::new();
-        state.held = VecDeque::new();
+    fn made_room(&self, state: &mut State) {
+        if state.awaits_room && state.queued_bytes <= self.bytes_max / 2 {
+            state.awaits_room = false;
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Has the metric follow what waits. What is put in and flushed in one pass it never hears of.
+    fn settle_count(&self, state: &mut State) {
+        let (before, now) = (state.counted_bytes, state.bytes());
+        if before != now {
+            self.metrics.mailbox_bytes.add(now as i64 - before as i64);
+            state.counted_bytes = now;
+        }
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        let mut state = std::mem::take(self.state.get_mut());
-        self.forget(&mut state);
+        self.metrics.mailbox_bytes.sub(self.state.get_mut().counted_bytes as i64);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::Epoch;
-
-    fn out(room: RoomId) -> PutOut {
-        PutOut { room, at: Position { epoch: Epoch::NONE, offset: 1 }, shown: false }
-    }
-
-    fn mailbox(bytes_max: usize) -> Mailbox {
-        Mailbox::new(bytes_max, Arc::new(Metrics::new()))
-    }
-
-    fn red() -> RoomId {
-        RoomId::parse("red").unwrap()
-    }
-
-    fn taken(mailbox: &Mailbox) -> Vec<Bytes> {
-        match mailbox.take() {
-            Some(Outgoing::Batch(batch)) => batch,
-            _ => Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_reply_comes_before_the_events_it_caused_and_after_those_before() {
-        let mailbox = mailbox(100);
-        mailbox.await_reply(Caused::Own);
-        mailbox.event(&red(), "earlier".into(), false);
-        mailbox.event(&red(), "own".into(), true);
-        mailbox.event(&red(), "later".into(), false);
-        mailbox.event(&RoomId::parse("blue").unwrap(), "elsewhere".into(), false);
-        assert_eq!(taken(&mailbox), ["earlier", "elsewhere"]);
-        mailbox.reply("reply".into());
-        mailbox.replied();
-        assert_eq!(taken(&mailbox), ["reply", "own", "later"]);
-        mailbox.event(&red(), "own again".into(), true);
-        assert_eq!(taken(&mailbox), ["own again"], "nothing is held without a request in flight");
-        mailbox.await_reply(Caused::Any);
-        mailbox.event(&red(), "somebody comes".into(), false);
-        mailbox.reply("let in".into());
-        mailbox.replied();
-        assert_eq!(taken(&mailbox), ["let in", "somebody comes"]);
-    }
-
-    #[test]
-    fn a_full_mailbox_closes_its_session_and_frees_its_bytes() {
-        let mailbox = mailbox(10);
-        mailbox.event(&red(), "12345".into(), false);
-        mailbox.await_reply(Caused::Own);
-        mailbox.event(&red(), "1234".into(), true);
-        assert_eq!(mailbox.closed(), None);
-        assert_eq!(mailbox.metrics.mailbox_bytes.get(), 9);
-        mailbox.event(&red(), "12".into(), false);
-        assert_eq!(mailbox.closed(), Some(CloseReason::SlowReader));
-        assert_eq!(mailbox.metrics.mailbox_bytes.get(), 0);
-        mailbox.event(&red(), "more".into(), false);
-        assert_eq!(taken(&mailbox), Vec::<Bytes>::new());
-        mailbox.finish(["last words, longer than the limit".into()]);
-        assert_eq!(taken(&mailbox).len(), 1);
-        assert_eq!(mailbox.take(), Some(Outgoing::Finished));
-    }
-
-    #[test]
-    fn one_write_takes_a_bounded_batch() {
-        let mailbox = mailbox(1_000_000);
-        for _ in 0..10 {
-            mailbox.event(&red(), vec![b'x'; 30_000].into(), false);
-        }
-        assert_eq!(taken(&mailbox).len(), 3);
-        assert_eq!(mailbox.metrics.mailbox_bytes.get(), 7 * 30_000);
-    }
-
-    #[tokio::test]
-    async fn a_long_answer_waits_for_its_reader() {
-        let mailbox = Arc::new(mailbox(10));
-        mailbox.reply("12345678".into());
-        let waiting = tokio::spawn({
-            let mailbox = mailbox.clone();
-            async move { mailbox.until_roomy().await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        taken(&mailbox);
-        assert!(waiting.await.unwrap());
-        mailbox.await_reply(Caused::Own);
-        mailbox.event(&red(), "1234567".into(), true);
-        assert!(mailbox.until_roomy().await, "what is held waits for the answer, the answer not for it");
-        mailbox.close(CloseReason::Restart);
-        assert!(!mailbox.until_roomy().await);
-    }
-
-    #[test]
-    fn a_hint_is_dropped_where_much_waits() {
-        let mailbox = mailbox(10);
-        assert!(mailbox.hint("12345".into()));
-        assert!(!mailbox.hint("6".into()));
-        mailbox.event(&red(), "67890".into(), false);
-        assert_eq!((mailbox.closed(), taken(&mailbox).len()), (None, 2));
-    }
-
-    #[tokio::test]
-    async fn a_session_is_called_for_once_for_all_rooms_that_it_is_out_of() {
-        let mailbox = Arc::new(mailbox(100));
-        let calling = tokio::spawn({
-            let mailbox = mailbox.clone();
-            async move { mailbox.until_called().await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!calling.is_finished());
-        mailbox.put_out(out(red()));
-        assert_eq!(calling.await.unwrap(), Call::PutOut(vec![out(red())]));
-        assert!(!mailbox.is_put_out_of(&red()), "it has been told");
-        let blue = RoomId::parse("blue").unwrap();
-        mailbox.put_out(out(red()));
-        mailbox.put_out(out(blue.clone()));
-        assert!(mailbox.is_put_out_of(&blue));
-        assert_eq!(mailbox.until_called().await, Call::PutOut(vec![out(red()), out(blue)]));
-        mailbox.put_out(out(red()));
-        assert_eq!(mailbox.take_put_out(), [out(red())]);
-        assert_eq!(mailbox.take_put_out(), []);
-    }
-
-    #[tokio::test]
-    async fn the_end_of_a_session_comes_before_all_else() {
-        let mailbox = mailbox(100);
-        assert!(mailbox.notice("before".into()));
-        mailbox.put_out(out(red()));
-        mailbox.close(CloseReason::Superseded);
-        mailbox.close(CloseReason::Restart);
-        assert_eq!(mailbox.until_called().await, Call::Close(CloseReason::Superseded), "the first reason counts");
-        assert!(!mailbox.notice("after".into()), "who is ending is told nothing more");
-        assert_eq!(taken(&mailbox), ["before"]);
-    }
-}
+mod tests;
