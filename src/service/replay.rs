@@ -81,7 +81,7 @@ impl Chat {
                 Ok(next) => next,
                 Err(error) => {
                     tracing::debug!(%error, %room, "what a session missed cannot be read to its end");
-                    self.hub.activate_past_gap(&room, who.id);
+                    self.hub.activate_past_gap(&room, who.id, told);
                     return;
                 }
             };

@@ -51,6 +51,11 @@ pub enum What {
         room: String,
         place: Place,
     },
+    /// The account is in the room, or not, without having asked for it just now.
+    Turned {
+        room: String,
+        is_in: bool,
+    },
     Ended {
         why: String,
     },

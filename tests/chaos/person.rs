@@ -112,6 +112,7 @@ impl Person {
             Err(Ended(why)) => why,
         };
         self.world.believe(self.id, |belief| *belief = Belief { is_done: true, ..Belief::default() });
+        self.heed_turns(&mut talk);
         self.seen.append(&mut talk.seen);
         self.ticket = self.ticket_of(&talk, &why);
         if !talk.keys_outlive_it() {
@@ -244,8 +245,20 @@ impl Person {
                 return Err(Ended("nobody, at the end".to_owned()));
             }
         }
+        self.heed_turns(talk);
         talk.rooms = self.enrolled.clone();
         Ok(())
+    }
+
+    /// An account believes what it is told of its memberships.
+    fn heed_turns(&mut self, talk: &mut Talk) {
+        for (room, is_in) in std::mem::take(&mut talk.turns) {
+            if is_in {
+                self.enrolled.insert(room);
+            } else {
+                self.enrolled.remove(&room);
+            }
+        }
     }
 
     async fn claim(&mut self, talk: &mut Talk, name: &str) -> Result<Outcome, Ended> {
@@ -262,6 +275,7 @@ impl Person {
         if !*self.world.strings[self.id].awake.borrow() {
             return Ok(());
         }
+        self.heed_turns(talk);
         if let Some((room, text, key)) = self.unsure.take() {
             return self.send_under(talk, room, text, key).await;
         }

@@ -39,6 +39,8 @@ pub struct Talk {
     own: Option<String>,
     pub name: Option<String>,
     pub rooms: BTreeSet<String>,
+    /// What an account was told of its own coming and going, and its person did not take note of yet.
+    pub turns: Vec<(String, bool)>,
     /// Something may be held that nobody is sure of.
     pub is_in_doubt: bool,
     pub seen: BTreeMap<String, Place>,
@@ -73,6 +75,7 @@ impl Talk {
             own: None,
             name: None,
             rooms: BTreeSet::new(),
+            turns: Vec::new(),
             is_in_doubt: false,
             seen: BTreeMap::new(),
             node,
@@ -196,7 +199,29 @@ impl Talk {
         }
     }
 
+    /// What an account is told of its own coming and going: it may have missed it, or its membership went with a server.
+    fn turn(&mut self, at: Instant, frame: &Value) {
+        let is_in = match frame["method"].as_str() {
+            Some("USER_ENTER_ROOM") => true,
+            Some("USER_LEAVE_ROOM") => false,
+            _ => return,
+        };
+        let (Some(room), Some(own)) = (frame["room_id"].as_str(), self.name.as_deref()) else { return };
+        if self.dialect != Dialect::Scrp || frame["user_id"] != own {
+            return;
+        }
+        let room = room.to_owned();
+        self.turns.push((room.clone(), is_in));
+        if is_in {
+            self.rooms.insert(room.clone());
+        } else {
+            self.rooms.remove(&room);
+        }
+        self.note(at, What::Turned { room, is_in });
+    }
+
     fn hear(&mut self, at: Instant, frame: &Value) {
+        self.turn(at, frame);
         if frame["event"] == "gap"
             && let (Some(room), Some(place)) = (frame["room_id"].as_str(), place(frame))
         {

@@ -76,15 +76,20 @@ impl Hub {
         true
     }
 
-    /// What a waiting member missed cannot be told: it is told so, and hears what comes.
-    pub fn activate_past_gap(&self, id: &RoomId, session: SessionId) {
+    /// What a waiting member missed after this position cannot be told: it hears what comes, and is told of the gap, if there is
+    /// one. There is none where the room itself did not get beyond that position yet.
+    pub fn activate_past_gap(&self, id: &RoomId, session: SessionId, told: Position) {
         let Some(room) = self.room(id) else { return };
         let mut state = room.state.lock();
         let delivered = state.stream.delivered();
         let Some(entry) = state.members.get_mut(session) else { return };
-        entry.phase = Phase::Active;
-        if let Some(position) = delivered {
-            entry.member.tell_gap(id, position, false);
+        match delivered {
+            Some(at) if at.epoch == told.epoch && reached(told, at) => entry.phase = Phase::Ahead(told),
+            Some(at) => {
+                entry.phase = Phase::Active;
+                entry.member.tell_gap(id, at, false);
+            }
+            None => entry.phase = Phase::Active,
         }
     }
 

@@ -464,6 +464,27 @@ async fn who_is_told_what_it_missed_gets_what_is_heard_meanwhile_after_it_and_on
     assert_eq!(bodies(&mailbox).await, ["m1", "m2", "m3", "m4"]);
 }
 
+/// The broker went away in the midst of that: what the member was told lies before it, what it was not told comes.
+#[tokio::test]
+async fn who_was_told_more_than_the_room_has_heard_misses_nothing_when_the_rest_cannot_be_read() {
+    let bench = bench();
+    bench.member(1, 1);
+    let (ahead, behind) = (bench.guest(2), bench.guest(3));
+    let mailboxes = [ahead.mailbox.clone(), behind.mailbox.clone()];
+    for member in [ahead, behind] {
+        bench.hub.wait(&bench.room, member);
+    }
+    bench.deliver(&said(1, 2));
+    bench.hub.activate_past_gap(&bench.room, SessionId::from_u128(2), at(3));
+    bench.hub.activate_past_gap(&bench.room, SessionId::from_u128(3), at(1));
+    for offset in [3, 4] {
+        bench.deliver(&said(1, offset));
+    }
+    let [ahead, behind] = mailboxes;
+    assert_eq!(bodies(&ahead).await, ["m4"], "it was told the others");
+    assert_eq!(bodies(&behind).await, ["m3", "m4"], "after a gap");
+}
+
 #[tokio::test]
 async fn a_join_that_another_read_from_the_stream_still_lets_in() {
     let bench = bench();

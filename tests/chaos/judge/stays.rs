@@ -93,6 +93,8 @@ impl<'a> Reader<'a> {
                     stay.gaps.push(*place);
                 }
             }
+            What::Turned { room, is_in: false } => self.close(link, room, End::Lost),
+            What::Turned { .. } => {}
             What::Ended { .. } => {
                 for room in self.rooms(link) {
                     self.close(link, room, End::Lost);
