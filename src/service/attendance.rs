@@ -19,19 +19,8 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// The later of what the account's list says, `None` when it does not know yet, and what was told over this very connection.
-    /// The list is behind where it could not be written, or not yet.
-    fn latest(listed: Option<Position>, here: Option<Self>) -> Self {
-        match (listed, here) {
-            (Some(listed), Some(here))
-                if listed.epoch == here.position.epoch && listed.offset <= here.position.offset =>
-            {
-                here
-            }
-            (None, Some(here)) => here,
-            (Some(position), _) => Self { position, is_in: true },
-            (None, None) => Self { position: NOWHERE, is_in: false },
-        }
+    fn listed(position: Position) -> Self {
+        Self { position, is_in: true }
     }
 }
 
@@ -138,6 +127,31 @@ impl Chat {
         }
     }
 
+    /// The later of what the account's list says, `None` when it does not know yet, and what was told over this very connection.
+    /// The list is behind where it could not be written, or not yet.
+    async fn told_up_to(
+        &self,
+        who: &Participant,
+        room: &RoomId,
+        listed: Option<Position>,
+    ) -> Result<Told, BackendError> {
+        let (listed, here) = match (listed, who.told_in(room)) {
+            (Some(listed), Some(here)) => (listed, here),
+            (None, Some(here)) => return Ok(here),
+            (Some(position), None) => return Ok(Told::listed(position)),
+            (None, None) => return Ok(Told { position: NOWHERE, is_in: false }),
+        };
+        let (mut one, mut other) = (listed, here.position);
+        if one.epoch != other.epoch {
+            // Only the stream knows which epoch followed which, and where both places are by now.
+            for place in [&mut one, &mut other] {
+                *place = self.backend.broker.catch_up(room, *place).await?.seam.goes_on_after(*place);
+            }
+        }
+        let is_behind = one.epoch == other.epoch && one.offset <= other.offset;
+        Ok(if is_behind { here } else { Told::listed(listed) })
+    }
+
     /// Has the session hear a room of its account: what it missed since `told`, then all that comes, without a hole between.
     pub(super) async fn attend_room(
         &self,
@@ -150,7 +164,13 @@ impl Chat {
         if !self.hears(who, room, self.hub.wait(room, who.member(format))).await {
             return Err(BackendError::Unavailable("the room's traffic cannot be had".into()));
         }
-        let Told { position: mut from, is_in } = Told::latest(told, who.told_in(room));
+        let Told { position: mut from, is_in } = match self.told_up_to(who, room, told).await {
+            Ok(told) => told,
+            Err(error) => {
+                self.hub.remove(room, who.id);
+                return Err(error);
+            }
+        };
         let mut missed = Missed { member: who.member(format), account, room, is_in };
         loop {
             let read = match self.backend.broker.catch_up(room, from).await {
@@ -191,7 +211,7 @@ impl Chat {
         let Some(format) = self.sessions.format(who.id) else { return Ok(()) };
         let Enrolment { room, told, .. } = enrolment;
         if told.is_some() {
-            let Told { position: from, is_in } = Told::latest(told, who.told_in(&room));
+            let Told { position: from, is_in } = self.told_up_to(who, &room, told).await?;
             let read = self.backend.broker.catch_up(&room, from).await?;
             let mut missed = Missed { member: who.member(format), account, room: &room, is_in };
             let is_lost = read.seam.gap().is_some() && missed.begin_after_loss(&read.missed, false);
