@@ -171,6 +171,7 @@ impl Chat {
                 return Err(error);
             }
         };
+        let was_told = from != NOWHERE;
         let mut missed = Missed { member: who.member(format), account, room, is_in };
         loop {
             let read = match self.backend.broker.catch_up(room, from).await {
@@ -184,8 +185,8 @@ impl Chat {
             from = read.newest(from);
             if read.seam.gap().is_some() {
                 missed.begin_after_loss(&read.missed, true);
-                // The list was read before.
-                who.doubts_rooms = true;
+                // The list was read before. Who was told nothing yet has lost nothing.
+                who.doubts_rooms |= was_told;
             }
             if !missed.tell(&read.missed).await {
                 // The session is ending.

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, ConnectionInfo, RedisResult, Script, ServerErrorKind};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::cluster::{Cluster, ClusterConnection, Lane};
 use super::connection::{Connection, Place, Pooled};
@@ -55,6 +55,16 @@ struct Up {
     rare: Rare,
     /// The server, where it is one.
     server: Option<ConnectionInfo>,
+    /// Cancelled when this is given up: nobody waits any longer for what it may still answer.
+    gone: CancellationToken,
+    _gone: DropGuard,
+}
+
+impl Up {
+    fn new(messages: Connection, rare: Rare, server: Option<ConnectionInfo>) -> Self {
+        let gone = CancellationToken::new();
+        Self { messages, rare, server, gone: gone.clone(), _gone: gone.drop_guard() }
+    }
 }
 
 /// Connections for the commands that are rare.
@@ -115,11 +125,8 @@ impl Link {
             Way::Cluster(cluster) => {
                 cluster.refresh().await?;
                 let places = Arc::new(Semaphore::new(self.settings.pool_size));
-                Up {
-                    messages: Connection::Cluster(ClusterConnection::new(cluster.clone(), Lane::Messages)),
-                    rare: Rare::Places(ClusterConnection::new(cluster.clone(), Lane::Rare), places),
-                    server: None,
-                }
+                let lane = |lane| ClusterConnection::new(cluster.clone(), lane);
+                Up::new(Connection::Cluster(lane(Lane::Messages)), Rare::Places(lane(Lane::Rare), places), None)
             }
         };
         *self.up.write() = Some(up);
@@ -135,7 +142,7 @@ impl Link {
             self.successions.fetch_add(1, Ordering::AcqRel);
         }
         let rare = Rare::Pool(pool(info, run.clone(), &self.settings)?, run.clone());
-        Ok(Up { messages: Connection::One(connection, run), rare, server: Some(info.clone()) })
+        Ok(Up::new(Connection::One(connection, run), rare, Some(info.clone())))
     }
 
     async fn supervise(&self) {
@@ -207,7 +214,12 @@ impl Link {
 
     /// A connection for what is rare, as soon as there is one.
     pub async fn pooled(&self) -> Result<Pooled, BackendError> {
-        let rare = self.up.read().as_ref().map(|up| up.rare.clone()).ok_or_else(away)?;
+        let up = self.up.read().as_ref().map(|up| (up.rare.clone(), up.gone.clone()));
+        let (rare, gone) = up.ok_or_else(away)?;
+        gone.run_until_cancelled(self.one_of(rare)).await.unwrap_or_else(|| Err(away()))
+    }
+
+    async fn one_of(&self, rare: Rare) -> Result<Pooled, BackendError> {
         match rare {
             Rare::Pool(pool, run) => {
                 let connection = pool.get().await.map_err(|error| {
@@ -291,9 +303,11 @@ impl Link {
         }
     }
 
-    /// Runs a command within the command timeout; a failure makes the supervisor look.
+    /// Runs a command within the command timeout, and only as long as Redis is there; a failure makes the supervisor look.
     pub async fn timed<T>(&self, command: impl Future<Output = RedisResult<T>>) -> Result<T, BackendError> {
-        let result = within(self.settings.command_timeout, command).await;
+        let gone = self.up.read().as_ref().map(|up| up.gone.clone()).ok_or_else(away)?;
+        let timed = within(self.settings.command_timeout, command);
+        let result = gone.run_until_cancelled(timed).await.unwrap_or_else(|| Err(away()));
         if let Err(error) = &result {
             self.metrics.broker_errors_total.inc();
             if matches!(error, BackendError::Unavailable(_)) {
