@@ -276,6 +276,9 @@ config! {
     session: SessionTuning {
         /// Seconds between WebSocket pings; a peer is closed at the first one that finds it silent for two and a half of them.
         keepalive_s: u64 = 30;
+        /// Whether messages are compressed (permessage-deflate) for WebSockets that offer it. It saves bandwidth and costs CPU: once
+        /// for a room's event, once for each answer.
+        compression: bool = false;
         /// Milliseconds a write may stand still before the peer counts as a slow reader.
         write_deadline_ms: u64 = 10_000;
         /// Seconds for which nickname and rooms of a session are kept when its connection is lost, if it has a resume token.

@@ -210,6 +210,7 @@ fn session_limits(config: &Config) -> SessionLimits {
         mailbox_bytes: limits.mailbox_bytes,
         keepalive: Duration::from_secs(config.session.keepalive_s),
         write_deadline: millis(config.session.write_deadline_ms),
+        compression: config.session.compression,
     }
 }
 

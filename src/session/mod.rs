@@ -57,6 +57,8 @@ pub struct SessionLimits {
     pub mailbox_bytes: usize,
     pub keepalive: Duration,
     pub write_deadline: Duration,
+    /// Messages are compressed for WebSockets that offer it.
+    pub compression: bool,
 }
 
 /// How a connection begins.

@@ -14,7 +14,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::Admitted;
 use crate::chat::Login;
 use crate::session::{self, Opening, Shared, Stream};
-use crate::wire::{DialectKind, FramingKind};
+use crate::wire::{DEFLATE_ANSWER, DialectKind, FramingKind, is_deflate_offered};
 
 /// What a request for a WebSocket asks for beside the socket.
 #[derive(Debug, Default)]
@@ -39,7 +39,9 @@ pub fn upgrade(mut request: Request, wanted: Wanted, shared: Arc<Shared>) -> Res
     // Without a place there is no connection; the listener sees to that.
     let peer = admitted.as_ref().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |admitted| admitted.address());
     let Wanted { dialect, extended, login } = wanted;
-    let opening = Opening { dialect, extended, login, framing: FramingKind::WebSocket, peer, transport: "websocket" };
+    let compresses = shared.limits.compression && offers_deflate(request.headers());
+    let framing = if compresses { FramingKind::Deflated } else { FramingKind::WebSocket };
+    let opening = Opening { dialect, extended, login, framing, peer, transport: "websocket" };
     let lifecycle = shared.lifecycle.clone();
     lifecycle.spawn(async move {
         match upgraded.await.map(hyper::upgrade::Upgraded::downcast::<TokioIo<Stream>>) {
@@ -54,7 +56,13 @@ pub fn upgrade(mut request: Request, wanted: Wanted, shared: Arc<Shared>) -> Res
         (header::UPGRADE, "websocket".to_owned()),
         (header::SEC_WEBSOCKET_ACCEPT, accept),
     ];
-    (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
+    let extensions = compresses.then_some([(header::SEC_WEBSOCKET_EXTENSIONS, DEFLATE_ANSWER)]);
+    (StatusCode::SWITCHING_PROTOCOLS, headers, extensions, Body::empty()).into_response()
+}
+
+fn offers_deflate(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).into_iter();
+    offers.filter_map(|offers| offers.to_str().ok()).any(is_deflate_offered)
 }
 
 fn refused(status: StatusCode, reason: &'static str) -> Response {

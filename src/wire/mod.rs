@@ -17,7 +17,9 @@ mod times;
 
 pub use detect::detect;
 pub use format::WireFormat;
-pub use framing::{Frame, FramingError, FramingKind, Inbound, close_frame, frame, ping_frame};
+pub use framing::{
+    DEFLATE_ANSWER, Frame, FramingError, FramingKind, Inbound, close_frame, frame, is_deflate_offered, ping_frame,
+};
 pub use scrp::AnswerForm;
 
 use crate::chat::{Command, Conduct, Envelope, Nickname, Notice, Refusal, Reply};

@@ -11,6 +11,7 @@ mod accounts_scrp;
 mod broker_away;
 mod broker_states;
 mod cluster;
+mod compression;
 mod evening;
 mod fencing;
 mod gaps;

@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
     /// Nothing more will come. Over WebSocket, an end that nobody announced is none.
     fn end_of_stream(&self) -> CloseReason {
         match self.framing {
-            FramingKind::WebSocket => CloseReason::PeerLost,
+            FramingKind::WebSocket | FramingKind::Deflated => CloseReason::PeerLost,
             FramingKind::Lines | FramingKind::Lengths => CloseReason::PeerGone,
         }
     }

@@ -1,11 +1,13 @@
 //! Where one message ends and the next begins: lines or lengths over TCP, messages over WebSocket.
 
+mod deflate;
 mod length;
 mod line;
 mod websocket;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+pub use deflate::{ANSWER as DEFLATE_ANSWER, is_offered as is_deflate_offered};
 pub use length::Lengths;
 pub use line::Lines;
 pub use websocket::WebSocketMessages;
@@ -18,6 +20,8 @@ pub enum FramingKind {
     Lines,
     Lengths,
     WebSocket,
+    /// WebSocket with permessage-deflate.
+    Deflated,
 }
 
 /// What the inbound side found.
@@ -54,6 +58,7 @@ impl Inbound {
             FramingKind::Lines => Self::Lines(Lines::new(frame_bytes_max)),
             FramingKind::Lengths => Self::Lengths(Lengths::new(frame_bytes_max)),
             FramingKind::WebSocket => Self::WebSocket(WebSocketMessages::new(frame_bytes_max)),
+            FramingKind::Deflated => Self::WebSocket(WebSocketMessages::deflated(frame_bytes_max)),
         }
     }
 
@@ -116,6 +121,10 @@ pub fn frame(kind: FramingKind, line_end: &[u8], message: &[u8]) -> Bytes {
         }
         FramingKind::Lengths => length::message_frame(message),
         FramingKind::WebSocket => websocket::text_frame(message),
+        FramingKind::Deflated => match deflate::compressed(message) {
+            Some(short) => websocket::deflated_text_frame(&short),
+            None => websocket::text_frame(message),
+        },
     }
 }
 
@@ -123,7 +132,9 @@ pub fn frame(kind: FramingKind, line_end: &[u8], message: &[u8]) -> Bytes {
 pub fn close_frame(kind: FramingKind, reason: CloseReason) -> Option<Bytes> {
     match kind {
         FramingKind::Lines | FramingKind::Lengths => None,
-        FramingKind::WebSocket => Some(websocket::close_frame(reason.websocket_code(), reason.notice().unwrap_or(""))),
+        FramingKind::WebSocket | FramingKind::Deflated => {
+            Some(websocket::close_frame(reason.websocket_code(), reason.notice().unwrap_or("")))
+        }
     }
 }
 
@@ -131,6 +142,6 @@ pub fn close_frame(kind: FramingKind, reason: CloseReason) -> Option<Bytes> {
 pub fn ping_frame(kind: FramingKind) -> Option<Bytes> {
     match kind {
         FramingKind::Lines | FramingKind::Lengths => None,
-        FramingKind::WebSocket => Some(Bytes::from_static(&[0x89, 0x00])),
+        FramingKind::WebSocket | FramingKind::Deflated => Some(Bytes::from_static(&[0x89, 0x00])),
     }
 }

@@ -5,10 +5,12 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{Frame, FramingError};
+use super::{Frame, FramingError, deflate};
 
 /// Fin bit and text opcode (section 5.2).
 const FINAL_TEXT: u8 = 0x81;
+/// The first reserved bit: with permessage-deflate, on a message's first frame, the message is compressed (RFC 7692, section 6).
+const COMPRESSED: u8 = 0x40;
 /// Fin bit and close opcode.
 const FINAL_CLOSE: u8 = 0x88;
 /// Fin bit and pong opcode.
@@ -27,12 +29,15 @@ pub struct WebSocketMessages {
     begun: Option<Box<Fragments>>,
     to_send: Vec<u8>,
     message_bytes_max: usize,
+    /// Messages may come compressed.
+    takes_compressed: bool,
     closed: bool,
 }
 
 struct Fragments {
     payload: Vec<u8>,
     is_text: bool,
+    is_compressed: bool,
     /// So much of a text is known to be UTF-8.
     checked: usize,
 }
@@ -50,6 +55,7 @@ enum Opcode {
 /// The head of a frame (section 5.2).
 struct Head {
     is_final: bool,
+    is_compressed: bool,
     opcode: Opcode,
     /// Bytes of the head itself, the mask included.
     length: usize,
@@ -58,7 +64,13 @@ struct Head {
 
 impl WebSocketMessages {
     pub fn new(message_bytes_max: usize) -> Self {
-        Self { received: BytesMut::new(), begun: None, to_send: Vec::new(), message_bytes_max, closed: false }
+        let (received, to_send) = (BytesMut::new(), Vec::new());
+        Self { received, begun: None, to_send, message_bytes_max, takes_compressed: false, closed: false }
+    }
+
+    /// With permessage-deflate.
+    pub fn deflated(message_bytes_max: usize) -> Self {
+        Self { takes_compressed: true, ..Self::new(message_bytes_max) }
     }
 
     pub fn limit(&mut self, message_bytes_max: usize) {
@@ -107,12 +119,15 @@ impl WebSocketMessages {
             return Err(FramingError::TooLong);
         }
         let is_final = first & 0x80 != 0;
-        let (is_reserved, is_masked) = (first & 0x70 != 0, second & 0x80 != 0);
+        let begins_message = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let is_compressed = self.takes_compressed && begins_message && first & COMPRESSED != 0;
+        let reserved = if is_compressed { 0x30 } else { 0x70 };
+        let (is_reserved, is_masked) = (first & reserved != 0, second & 0x80 != 0);
         let breaks_control = opcode.is_control() && (!is_final || payload > CONTROL_BYTES_MAX);
         if is_reserved || !is_masked || breaks_control {
             return Err(FramingError::Broken);
         }
-        Ok(Some(Head { is_final, opcode, length: 2 + extension + MASK_BYTES, payload }))
+        Ok(Some(Head { is_final, is_compressed, opcode, length: 2 + extension + MASK_BYTES, payload }))
     }
 
     /// Takes a frame that has come as a whole. Copied out, so that a short message never keeps a long buffer alive.
@@ -140,10 +155,8 @@ impl WebSocketMessages {
         match head.opcode {
             Opcode::Text | Opcode::Binary if self.begun.is_some() => Err(FramingError::Broken),
             Opcode::Text | Opcode::Binary => {
-                let is_text = head.opcode == Opcode::Text;
-                Fragments { payload, is_text, checked: 0 }
-                    .checked(head.is_final)
-                    .map(|message| self.end_or_keep(message, head))
+                let (is_text, is_compressed) = (head.opcode == Opcode::Text, head.is_compressed);
+                self.end_or_keep(Fragments { payload, is_text, is_compressed, checked: 0 }, head)
             }
             Opcode::Continuation => {
                 let Some(mut message) = self.begun.take() else { return Err(FramingError::Broken) };
@@ -151,7 +164,7 @@ impl WebSocketMessages {
                     return Err(FramingError::TooLong);
                 }
                 message.payload.extend_from_slice(&payload);
-                message.checked(head.is_final).map(|message| self.end_or_keep(message, head))
+                self.end_or_keep(*message, head)
             }
             Opcode::Ping => {
                 // A pong carries what the ping did (section 5.5.3).
@@ -164,12 +177,21 @@ impl WebSocketMessages {
         }
     }
 
-    fn end_or_keep(&mut self, message: Fragments, head: &Head) -> Option<Frame> {
+    fn end_or_keep(&mut self, mut message: Fragments, head: &Head) -> Result<Option<Frame>, FramingError> {
+        if head.is_final && message.is_compressed {
+            message.payload = deflate::inflated(&message.payload, self.message_bytes_max).map_err(|fault| match fault {
+                deflate::Fault::TooLong => FramingError::TooLong,
+                deflate::Fault::Broken => FramingError::Broken,
+            })?;
+        }
+        if head.is_final || !message.is_compressed {
+            message.check(head.is_final)?;
+        }
         if head.is_final {
-            return Some(Frame::Message(message.payload.into()));
+            return Ok(Some(Frame::Message(message.payload.into())));
         }
         self.begun = Some(Box::new(message));
-        None
+        Ok(None)
     }
 
     /// Answers with the peer's own code (section 5.5.1), where that is one that may be sent (section 7.4).
@@ -215,23 +237,32 @@ impl Opcode {
 impl Fragments {
     /// A text that is not UTF-8 is found as soon as that is sure (section 8.1); a character may be cut by a frame's end, but not
     /// by the message's.
-    fn checked(mut self, is_final: bool) -> Result<Self, FramingError> {
+    fn check(&mut self, is_final: bool) -> Result<(), FramingError> {
         if !self.is_text {
-            return Ok(self);
+            return Ok(());
         }
         match str::from_utf8(&self.payload[self.checked..]) {
             Ok(_) => self.checked = self.payload.len(),
             Err(error) if error.error_len().is_none() && !is_final => self.checked += error.valid_up_to(),
             Err(_) => return Err(FramingError::NotText),
         }
-        Ok(self)
+        Ok(())
     }
 }
 
 /// A whole text message in one unmasked frame.
 pub fn text_frame(payload: &[u8]) -> Bytes {
+    message_frame(FINAL_TEXT, payload)
+}
+
+/// The same of one that is compressed.
+pub fn deflated_text_frame(payload: &[u8]) -> Bytes {
+    message_frame(FINAL_TEXT | COMPRESSED, payload)
+}
+
+fn message_frame(first: u8, payload: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(payload.len() + 10);
-    out.put_u8(FINAL_TEXT);
+    out.put_u8(first);
     match payload.len() {
         length @ 0..=125 => out.put_u8(length as u8),
         length @ 126..=0xFFFF => {
