@@ -92,7 +92,10 @@ impl InboundSender {
         if !fits {
             self.shared.bytes.fetch_sub(cost, Ordering::Relaxed);
             self.shared.metrics.bus_dropped_total.inc();
-            self.shared.overflowed.store(true, Ordering::Release);
+            if !self.shared.overflowed.swap(true, Ordering::AcqRel) {
+                // Whoever waits for something to be heard finds out: no rooms, so it is nothing but a knock.
+                self.send(Heard::MissedIn(Vec::new()));
+            }
             return;
         }
         self.shared.metrics.bus_queue_bytes.add(cost as i64);
@@ -104,13 +107,17 @@ impl InboundSender {
 impl Inbound {
     /// The next thing heard; `None` when the broker is gone for good.
     pub async fn next(&mut self) -> Option<Heard> {
-        // What was dropped lies behind what is queued: it is reported as soon as the queue has run empty, and again when
-        // more is dropped.
-        if self.items.is_empty() && self.shared.overflowed.swap(false, Ordering::AcqRel) {
-            return Some(Heard::Interrupted);
+        loop {
+            // What was dropped lies behind what is queued: it is reported as soon as the queue has run empty, and again when
+            // more is dropped.
+            if self.items.is_empty() && self.shared.overflowed.swap(false, Ordering::AcqRel) {
+                return Some(Heard::Interrupted);
+            }
+            match self.items.recv().await? {
+                Heard::MissedIn(rooms) if rooms.is_empty() => {}
+                heard => return Some(self.taken(heard)),
+            }
         }
-        let heard = self.items.recv().await?;
-        Some(self.taken(heard))
     }
 
     /// What waits already.
@@ -150,5 +157,15 @@ mod tests {
         sender.send(raw(300));
         assert!(matches!(inbound.next().await, Some(Heard::Raw { .. })));
         assert_eq!(metrics.bus_queue_bytes.get(), 0);
+    }
+    /// Nothing else may be said for a long time.
+    #[tokio::test]
+    async fn who_waits_on_an_empty_queue_is_told_of_what_was_dropped() {
+        let (sender, mut inbound) = inbound(1_000, Arc::new(Metrics::new()));
+        let waiting = tokio::spawn(async move { inbound.next().await });
+        tokio::task::yield_now().await;
+        sender.send(raw(2_000));
+        let told = tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await;
+        assert!(matches!(told.expect("it is told at all").unwrap(), Some(Heard::Interrupted)));
     }
 }

@@ -162,8 +162,21 @@ fn begin_counters(metrics: &Metrics) {
     for refusal in Refusal::labels() {
         metrics.refusals_total.with_label_values(&[refusal]);
     }
-    for outcome in ["renewed", "failed"] {
-        metrics.tls_renewals_total.with_label_values(&[outcome]);
+    for kind in DialectKind::ALL {
+        metrics.requests_total.with_label_values(&[kind.label()]);
+    }
+    let outcomes: [(_, &[&str]); 6] = [
+        (&metrics.tls_renewals_total, &["renewed", "failed"]),
+        (&metrics.lease_renewals_total, &["renewed", "fenced", "failed"]),
+        (&metrics.bus_rebuilds_total, &["lost", "deaf", "refused", "moved"]),
+        (&metrics.backfills_total, &["complete", "incomplete", "failed"]),
+        (&metrics.recoveries_total, &["complete", "incomplete"]),
+        (&metrics.typing_total, &["said", "coalesced", "dropped"]),
+    ];
+    for (counter, outcomes) in outcomes {
+        for outcome in outcomes {
+            counter.with_label_values(&[outcome]);
+        }
     }
     for outcome in Resumed::ALL {
         metrics.resumes_total.with_label_values(&[outcome.label()]);
