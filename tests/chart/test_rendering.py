@@ -164,6 +164,10 @@ def test_policies_and_budgets_choose_the_gateways(path):
         others = [each for each in labels if each != component]
         assert selects(policy["spec"]["podSelector"]["matchLabels"], labels[component])
         assert not any(selects(policy["spec"]["podSelector"]["matchLabels"], labels[each]) for each in others)
+        # Every port of the pods is let in once: chat for clients, admin for who is named.
+        (container,) = [spec["containers"][0] for name, _, spec in pods(documents) if name.startswith(component)]
+        let_in = [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]]
+        assert sorted(let_in) == sorted(port["name"] for port in container["ports"])
     for budget in kind(documents, "PodDisruptionBudget"):
         assert selects(budget["spec"]["selector"]["matchLabels"], labels["Deployment"])
     deployment = only(documents, "Deployment")["spec"]
