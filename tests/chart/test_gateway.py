@@ -122,6 +122,36 @@ def running(documents, folder):
         process.wait()
 
 
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_the_bundled_redis_takes_its_arguments_and_the_gateway_it(tmp_path):
+    documents = template({"replicas": 2, "redis": {"bundled": {"enabled": True}}})
+    (container,) = only(documents, "StatefulSet")["spec"]["template"]["spec"]["containers"]
+    service = only(documents, "Service", "chat-crosstalk-redis")["spec"]
+    assert mounted(documents, tmp_path)["CROSSTALK_STORAGE_REDIS"] == "redis://chat-crosstalk-redis:6379"
+    assert [port["port"] for port in service["ports"]] == [6379] == [port["containerPort"] for port in container["ports"]]
+    (tmp_path / "data").mkdir()
+    port = free_port()
+    arguments = [str(tmp_path / "data") if each == "/data" else each for each in container["args"]]
+    redis = subprocess.Popen([*container["command"], *arguments, "--port", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        ask = ["redis-cli", "-p", str(port)]
+        until(lambda: subprocess.run([*ask, "ping"], capture_output=True, text=True).stdout == "PONG\n", seconds=20)
+        kept = subprocess.run([*ask, "config", "get", "maxmemory*"], capture_output=True, text=True).stdout.split("\n")
+        assert "noeviction" in kept and str(256 << 20) in kept
+        (variable,) = [each for each in gateway(documents)["env"] if each["name"] == "CROSSTALK_STORAGE_REDIS"]
+        variable["value"] = f"redis://127.0.0.1:{port}"
+        with running(documents, tmp_path) as (_, ports):
+            until(lambda: answer(ports[9600], "/readyz") == 200, seconds=20)
+    finally:
+        redis.kill()
+        redis.wait()
+
+
 def answer(port, path):
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:

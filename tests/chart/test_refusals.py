@@ -67,6 +67,10 @@ TOGETHER = {
         {"redis": REDIS, "autoscaling": {"enabled": True, "by": "keda", "connectionsPerPod": 9}}
     ],
     "rollout.maxSurge and rollout.maxUnavailable are both 0": [{"redis": REDIS, "rollout": {"maxSurge": "0%"}}],
+    "seconds that config.redis.start_timeout_ms and rollout.minReadySeconds let a pod take": [
+        {"config": {"redis": {"start_timeout_ms": 300000}}},
+        {"rollout": {"progressDeadlineSeconds": 65}},
+    ],
     "extraEnv holds REDIS_PASSWORD, which the chart sets itself": [
         {
             "redis": {"url": "redis://:$(REDIS_PASSWORD)@a", "passwordSecret": "p"},

@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 from generate import ROOT
-from helm import CI, environment, gateway, kind, name_of, of_ci, only, pods, template
+from helm import CI, archive, environment, gateway, helm, kind, name_of, of_ci, only, pods, template
 
 # What Kubernetes and the operators find pods and Services by.
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -203,6 +203,19 @@ def test_monitors_find_the_admin_port_once(path):
         (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
         assert endpoint["port"] in [port["name"] for port in spec["containers"][0]["ports"]]
         assert {"targetLabel": "job", "replacement": release} in endpoint["relabelings"]
+
+
+@every_ci
+def test_notes_name_what_is_there(path):
+    given = ["--namespace", "talk", "--dry-run=client", "--values", str(path)]
+    notes = helm("4", "install", "chat", str(archive("4")), *given).partition("\nNOTES:\n")[2]
+    documents = of_ci(path)
+    named = re.findall(r"(service|deployment)/([-a-z0-9]+)(?: [0-9]+:([0-9]+))?", notes)
+    assert len(named) >= 2
+    for what, name, port in named:
+        spec = only(documents, what.capitalize(), name)["spec"]
+        assert what == "deployment" or int(port) in [each["port"] for each in spec["ports"]]
+    assert ("helm -n talk test chat" in notes) == bool(kind(documents, "Pod"))
 
 
 def test_keda_asks_for_what_the_monitors_write():

@@ -106,6 +106,10 @@
 {{- if and (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) }}
 {{- fail "rollout.maxSurge and rollout.maxUnavailable are both 0; no rollout could begin" }}
 {{- end }}
+{{- $needed := add (include "crosstalk.startSeconds" $ | int64) (int64 .minReadySeconds) }}
+{{- if le (int64 .progressDeadlineSeconds) $needed }}
+{{- fail (printf "rollout.progressDeadlineSeconds is not above the %d seconds that config.redis.start_timeout_ms and rollout.minReadySeconds let a pod take" $needed) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
