@@ -144,7 +144,9 @@ def provider_settings(fragment, rows):
     properties = fragment["additionalProperties"]["properties"]
     for section, key, default, text in rows:
         if section == "auth.providers.NAME" and not key.startswith("client_secret"):
-            properties[key] = {"description": text, **({} if "enum" in properties.get(key, {}) else kind_of(default)), **properties.get(key, {})}
+            known = properties.get(key, {})
+            kind = {} if "enum" in known else kind_of(default)
+            properties[key] = {"description": text, **kind, **known}
 
 
 def config_schema(value, rows, words):
