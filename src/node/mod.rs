@@ -167,7 +167,7 @@ fn begin_counters(metrics: &Metrics) {
     }
     let outcomes: [(_, &[&str]); 6] = [
         (&metrics.tls_renewals_total, &["renewed", "failed"]),
-        (&metrics.lease_renewals_total, &["renewed", "fenced", "failed"]),
+        (&metrics.lease_renewals_total, &["held", "fenced", "failed"]),
         (&metrics.bus_rebuilds_total, &["lost", "deaf", "refused", "moved"]),
         (&metrics.backfills_total, &["complete", "incomplete", "failed"]),
         (&metrics.recoveries_total, &["complete", "incomplete"]),

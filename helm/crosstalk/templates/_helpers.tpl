@@ -2,28 +2,34 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Leaves 7 of the 63 characters for the longest suffix, -pychat. */}}
+{{/* Leaves room for the longest suffix within the 52 characters that a StatefulSet's pods can have. */}}
 {{- define "crosstalk.fullname" -}}
 {{- $name := include "crosstalk.name" . }}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 56 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 45 | trimSuffix "-" }}
 {{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 56 | trimSuffix "-" }}
+{{- .Release.Name | trunc 45 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 56 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | trunc 45 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 
+{{/* What pods are found by; called with (list $ component). */}}
 {{- define "crosstalk.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "crosstalk.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ include "crosstalk.name" $root | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
+app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{/* What every object has; called with (list $ component). Those of the chart win over commonLabels. */}}
 {{- define "crosstalk.labels" -}}
-{{ include "crosstalk.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+{{- $root := index . 0 }}
+{{- $own := dict
+  "app.kubernetes.io/version" $root.Chart.AppVersion
+  "app.kubernetes.io/managed-by" $root.Release.Service
+  "helm.sh/chart" (printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace "+" "_")) }}
+{{- merge (include "crosstalk.selectorLabels" . | fromYaml) $own $root.Values.commonLabels | toYaml }}
 {{- end }}
 
 {{- define "crosstalk.serviceAccountName" -}}
@@ -34,55 +40,66 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end }}
 {{- end }}
 
-{{/* Name of the Secret with the Redis URL; empty for the embedded store. */}}
-{{- define "crosstalk.redisSecret" -}}
-{{- if .Values.redis.existingSecret }}
-{{- .Values.redis.existingSecret }}
-{{- else if .Values.redis.url }}
-{{- include "crosstalk.fullname" . }}-redis
+{{- define "crosstalk.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Refuses values that would make a release that cannot work. */}}
-{{- define "crosstalk.validate" -}}
-{{- if and .Values.redis.url .Values.redis.existingSecret }}
-{{- fail "redis.url and redis.existingSecret are both set; give one of them" }}
+{{/*
+Where the URL of Redis comes from: `none` (the embedded store), `bundled`, `secret` (one that exists), `made` (a Secret of the
+chart) or `open` (the URL is no secret, the password is put in).
+*/}}
+{{- define "crosstalk.redis" -}}
+{{- with .Values.redis }}
+{{- if .bundled.enabled }}bundled
+{{- else if .existingSecret }}secret
+{{- else if .passwordSecret }}open
+{{- else if .url }}made
+{{- else }}none
 {{- end }}
-{{- if and (gt (int .Values.replicas) 1) (not (include "crosstalk.redisSecret" .)) }}
-{{- fail "replicas is above 1, which needs a shared Redis: set redis.url or redis.existingSecret" }}
 {{- end }}
-{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
-{{- fail "ingress.enabled needs at least one name in ingress.hosts" }}
 {{- end }}
-{{- if and .Values.auth.providers (not (and .Values.auth.existingSecret .Values.auth.publicUrl)) }}
-{{- fail "auth.providers needs auth.existingSecret and auth.publicUrl" }}
+
+{{/* Every port that the gateway can listen on, as it is inside the pod. The name is that of the setting, with `-` for `_`. */}}
+{{- define "crosstalk.containerPorts" -}}
+http: 8080
+https: 8443
+action: 8000
+simple: 8081
+pychat: 9090
+pychat-tls: 9093
+scrp: 42015
+scrp-tls: 42016
+action-tcp: 8001
+simple-tcp: 8082
+detect-tcp: 9091
+detect-tls: 9094
 {{- end }}
-{{- if and .Values.auth.requireLogin (not .Values.auth.existingSecret) }}
-{{- fail "auth.requireLogin needs auth.existingSecret" }}
+
+{{/* Those that are enabled: name to number inside the pod. */}}
+{{- define "crosstalk.enabledPorts" -}}
+{{- $numbers := include "crosstalk.containerPorts" . | fromYaml }}
+{{- $enabled := dict }}
+{{- range .Values.services }}
+{{- range $name, $port := .ports }}
+{{- if $port.enabled }}
+{{- $_ := set $enabled $name (get $numbers $name | int) }}
 {{- end }}
-{{- $owned := dict
-  "auth.token_key" "auth.existingSecret"
-  "auth.token_key_file" "auth.existingSecret"
-  "auth.token_keys_former" "auth.existingSecret"
-  "auth.token_keys_former_file" "auth.existingSecret"
-  "auth.public_url" "auth.publicUrl"
-  "auth.allowed_origins" "auth.allowedOrigins"
-  "auth.require_login" "auth.requireLogin"
-  "storage.redis" "redis.url"
-  "storage.redis_file" "redis.existingSecret"
-  "storage.data_dir" "redis.url or redis.existingSecret, because pods keep no files"
-  "shutdown.readiness_delay_ms" "shutdown.readinessDelayMs"
-  "shutdown.deadline_ms" "shutdown.deadlineMs"
-  "listen.http" "listen.address and service.port"
-  "listen.action" "listen.address and service.action"
-  "listen.simple" "listen.address and service.simple"
-  "listen.pychat" "listen.address and pychat"
-  "listen.scrp" "listen.address and scrp"
-  "listen.admin" "listen.address" }}
-{{- range $key, $value := .Values.config }}
-{{- if hasKey $owned $key }}
-{{- fail (printf "config holds %s, which the chart sets itself; use %s" $key (get $owned $key)) }}
 {{- end }}
+{{- end }}
+{{- toYaml $enabled }}
+{{- end }}
+
+{{/* Whether there can be more than one gateway: `true` or nothing. */}}
+{{- define "crosstalk.several" -}}
+{{- if .Values.autoscaling.enabled }}
+{{- if gt (int .Values.autoscaling.maxReplicas) 1 }}true{{ end }}
+{{- else if gt (int .Values.replicas) 1 }}true
 {{- end }}
 {{- end }}
 
@@ -100,4 +117,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- with .Values.shutdown }}
 {{- add (div (add (int64 .readinessDelayMs) (int64 .deadlineMs) 999) 1000) (int64 .marginSeconds) }}
 {{- end }}
+{{- end }}
+
+{{/* Seconds that a start may take: the gateway itself waits for Redis so long and then gives up; half a minute for all the rest. */}}
+{{- define "crosstalk.startSeconds" -}}
+{{- $tuning := get .Values.config "redis" | default dict }}
+{{- add (div (add (int64 (default 30000 $tuning.start_timeout_ms)) 999) 1000) 30 }}
+{{- end }}
+
+{{/* A file of the folder dashboards, with links to where the runbook really is; called with (list $ path). */}}
+{{- define "crosstalk.watching" -}}
+{{- $root := index . 0 }}
+{{- $text := $root.Files.Get (index . 1) }}
+{{- with $root.Values.runbookUrl }}
+{{- $text = replace "docs/OPERATIONS.md" . $text }}
+{{- end }}
+{{- $text }}
 {{- end }}
