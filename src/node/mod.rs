@@ -25,6 +25,7 @@ use crate::service::{
 };
 use crate::session::{Lifecycle, SessionLimits, Shared};
 use crate::telemetry::{Metrics, Tracer};
+use crate::wire::DialectKind;
 
 /// The admin port serves probes and scrapes; a few at once are plenty, and none of the clients' places is theirs.
 const ADMIN_CONNECTIONS: usize = 256;

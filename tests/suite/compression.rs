@@ -167,7 +167,8 @@ async fn a_bomb_and_rubbish_end_their_connections() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_an_option_and_what_cannot_be_kept_is_not_agreed() {
     let (with, without) = (plan().start(), Plan::embedded().start());
-    for (node, offer) in [(&without, OFFER), (&with, "permessage-deflate; server_max_window_bits=9"), (&with, "x-else")] {
+    for (node, offer) in [(&without, OFFER), (&with, "permessage-deflate; server_max_window_bits=9"), (&with, "x-else")]
+    {
         let (mut socket, answer) = Socket::open(node, offer).await;
         assert_eq!(answer, None, "{offer}");
         // The bit means nothing then.
@@ -181,8 +182,7 @@ async fn a_browser_talks_compressed() {
     let redis = Redis::start();
     let nodes = [(); 2].map(|()| Plan::on(&redis).set("session.compression", "true").start());
     let pages = nodes.each_ref().map(|node| format!("http://{}/", node.address("http")));
-    let (alice, bob) =
-        tokio::join!(Browser::open(&pages[0], Screen::Desk), Browser::open(&pages[1], Screen::Desk));
+    let (alice, bob) = tokio::join!(Browser::open(&pages[0], Screen::Desk), Browser::open(&pages[1], Screen::Desk));
     alice.sign_in("alice").await;
     bob.sign_in("bob").await;
     for browser in [&alice, &bob] {
@@ -197,7 +197,11 @@ async fn a_browser_talks_compressed() {
     alice.evaluate("window.probe = new WebSocket(`ws://${location.host}/chat/action`)").await;
     eventually("the browser says what was agreed", async || {
         let agreed = alice.evaluate("return window.probe.extensions").await;
-        if agreed.as_str().is_some_and(|agreed| agreed.contains("permessage-deflate")) { Ok(()) } else { Err(agreed.to_string()) }
+        if agreed.as_str().is_some_and(|agreed| agreed.contains("permessage-deflate")) {
+            Ok(())
+        } else {
+            Err(agreed.to_string())
+        }
     })
     .await;
 }

@@ -38,7 +38,9 @@ fn is_accepted(parameter: &str) -> bool {
     match name {
         "server_no_context_takeover" | "client_no_context_takeover" => value.is_none(),
         // How small the client's window can be made; ours takes any.
-        "client_max_window_bits" => value.is_none_or(|bits| bits.parse().is_ok_and(|bits: u8| (8..=15).contains(&bits))),
+        "client_max_window_bits" => {
+            value.is_none_or(|bits| bits.parse().is_ok_and(|bits: u8| (8..=15).contains(&bits)))
+        }
         "server_max_window_bits" => value == Some(WINDOW_BITS),
         _ => false,
     }

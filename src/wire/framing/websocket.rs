@@ -179,10 +179,11 @@ impl WebSocketMessages {
 
     fn end_or_keep(&mut self, mut message: Fragments, head: &Head) -> Result<Option<Frame>, FramingError> {
         if head.is_final && message.is_compressed {
-            message.payload = deflate::inflated(&message.payload, self.message_bytes_max).map_err(|fault| match fault {
-                deflate::Fault::TooLong => FramingError::TooLong,
-                deflate::Fault::Broken => FramingError::Broken,
-            })?;
+            message.payload =
+                deflate::inflated(&message.payload, self.message_bytes_max).map_err(|fault| match fault {
+                    deflate::Fault::TooLong => FramingError::TooLong,
+                    deflate::Fault::Broken => FramingError::Broken,
+                })?;
         }
         if head.is_final || !message.is_compressed {
             message.check(head.is_final)?;
