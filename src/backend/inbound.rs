@@ -113,9 +113,10 @@ impl Inbound {
             if self.items.is_empty() && self.shared.overflowed.swap(false, Ordering::AcqRel) {
                 return Some(Heard::Interrupted);
             }
-            match self.items.recv().await? {
-                Heard::MissedIn(rooms) if rooms.is_empty() => {}
-                heard => return Some(self.taken(heard)),
+            let heard = self.items.recv().await?;
+            let heard = self.taken(heard);
+            if !matches!(&heard, Heard::MissedIn(rooms) if rooms.is_empty()) {
+                return Some(heard);
             }
         }
     }
