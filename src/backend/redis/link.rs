@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_redis::{Hook, HookError, PoolError};
+use futures_util::FutureExt as _;
 use parking_lot::{Mutex, RwLock};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, ConnectionInfo, RedisResult, Script, ServerErrorKind};
 use tokio::sync::Semaphore;
+use tokio_util::future::FutureExt as _;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::cluster::{Cluster, ClusterConnection, Lane};
@@ -216,7 +218,7 @@ impl Link {
     pub async fn pooled(&self) -> Result<Pooled, BackendError> {
         let up = self.up.read().as_ref().map(|up| (up.rare.clone(), up.gone.clone()));
         let (rare, gone) = up.ok_or_else(away)?;
-        gone.run_until_cancelled(self.one_of(rare)).await.unwrap_or_else(|| Err(away()))
+        self.one_of(rare).with_cancellation_token_owned(gone).await.unwrap_or_else(|| Err(away()))
     }
 
     async fn one_of(&self, rare: Rare) -> Result<Pooled, BackendError> {
@@ -304,18 +306,31 @@ impl Link {
     }
 
     /// Runs a command within the command timeout, and only as long as Redis is there; a failure makes the supervisor look.
-    pub async fn timed<T>(&self, command: impl Future<Output = RedisResult<T>>) -> Result<T, BackendError> {
-        let gone = self.up.read().as_ref().map(|up| up.gone.clone()).ok_or_else(away)?;
-        let timed = within(self.settings.command_timeout, command);
-        let result = gone.run_until_cancelled(timed).await.unwrap_or_else(|| Err(away()));
-        if let Err(error) = &result {
-            self.metrics.broker_errors_total.inc();
-            if matches!(error, BackendError::Unavailable(_)) {
-                self.suspicion.notify_one();
+    // Composed of futures, because an async function would hold the command once for each layer.
+    pub fn timed<T>(
+        &self,
+        command: impl Future<Output = RedisResult<T>>,
+    ) -> impl Future<Output = Result<T, BackendError>> {
+        let gone = self.up.read().as_ref().map_or_else(ended, |up| up.gone.clone());
+        let timed = within(self.settings.command_timeout, command).with_cancellation_token_owned(gone);
+        timed.map(|result| {
+            let result = result.unwrap_or_else(|| Err(away()));
+            if let Err(error) = &result {
+                self.metrics.broker_errors_total.inc();
+                if matches!(error, BackendError::Unavailable(_)) {
+                    self.suspicion.notify_one();
+                }
             }
-        }
-        result
+            result
+        })
     }
+}
+
+/// What stands for connections that are gone already.
+fn ended() -> CancellationToken {
+    let ended = CancellationToken::new();
+    ended.cancel();
+    ended
 }
 
 fn away() -> BackendError {
@@ -372,13 +387,16 @@ async fn check_master(connection: &mut Connection, settings: &Settings) -> Resul
 }
 
 /// Runs a command within a limit, and says whether its failure passes.
-pub async fn within<T>(limit: Duration, command: impl Future<Output = RedisResult<T>>) -> Result<T, BackendError> {
-    match tokio::time::timeout(limit, command).await {
+pub fn within<T>(
+    limit: Duration,
+    command: impl Future<Output = RedisResult<T>>,
+) -> impl Future<Output = Result<T, BackendError>> {
+    tokio::time::timeout(limit, command).map(|answer| match answer {
         Err(_) => Err(BackendError::Unavailable("redis took too long".into())),
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) if is_fault_of_script(&error) => Err(BackendError::Failed(error.to_string())),
         Ok(Err(error)) => Err(BackendError::Unavailable(error.to_string())),
-    }
+    })
 }
 
 /// Whether the server understood and refused for good: a key of another type, a wrong script, a right that is not given. What
