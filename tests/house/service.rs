@@ -169,6 +169,17 @@ impl Bench {
         guest
     }
 
+    /// Two in olga's room `red`: herself, and mia, whose account is a member for good.
+    async fn olga_and_mia(&self) -> (Guest, Guest) {
+        let mut olga = self.arrive_as(1, "olga").await;
+        self.create(&mut olga, "red", AccessType::Public).await.unwrap();
+        self.join(&mut olga, "red").await.unwrap();
+        let mut mia = self.arrive_with(2, Conduct { enrols: true, ..CONDUCT }).await;
+        self.chat.sign_in(&mut mia.who, login("mia", 2)).await.result.unwrap();
+        self.join(&mut mia, "red").await.unwrap();
+        (olga, mia)
+    }
+
     /// Carries a command out as a session does, what comes after its answer included.
     async fn ask(&self, guest: &mut Guest, command: Command) -> Result<Reply, Refusal> {
         let outcome = self.chat.carry_out(&mut guest.who, command, FORMAT).await;
@@ -393,12 +404,7 @@ async fn where_a_login_is_required_guests_can_do_nothing_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_told_before_the_node_stood_still_is_not_sure() {
     let bench = bench(false);
-    let mut olga = bench.arrive_as(1, "olga").await;
-    bench.create(&mut olga, "red", AccessType::Public).await.unwrap();
-    bench.join(&mut olga, "red").await.unwrap();
-    let mut mia = bench.arrive_with(2, Conduct { enrols: true, ..CONDUCT }).await;
-    bench.chat.sign_in(&mut mia.who, login("mia", 2)).await.result.unwrap();
-    bench.join(&mut mia, "red").await.unwrap();
+    let (mut olga, mut mia) = bench.olga_and_mia().await;
     let noted = async || {
         let enrolments = bench.backend.members.enrolments(&nickname("mia")).await.unwrap();
         enrolments[0].told.expect("a position").offset
@@ -446,12 +452,7 @@ async fn a_member_whose_rooms_cannot_be_read_is_asked_to_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_a_member_again_is_told_nothing_twice_though_the_list_stands_under_another_epoch() {
     let bench = bench(false);
-    let mut olga = bench.arrive_as(1, "olga").await;
-    bench.create(&mut olga, "red", AccessType::Public).await.unwrap();
-    bench.join(&mut olga, "red").await.unwrap();
-    let mut mia = bench.arrive_with(2, Conduct { enrols: true, ..CONDUCT }).await;
-    bench.chat.sign_in(&mut mia.who, login("mia", 2)).await.result.unwrap();
-    bench.join(&mut mia, "red").await.unwrap();
+    let (mut olga, mut mia) = bench.olga_and_mia().await;
     bench.send(&mut olga, "red", "hello").await.unwrap();
     mia.is_shown(&["hello"]).await;
     bench.ask(&mut mia, Command::Leave { room: RoomRef::Named(room("red")) }).await.unwrap();

@@ -146,9 +146,12 @@ fn ghost(record: &Record, window: &Window) -> Option<Us> {
     let killed_us = record.began_unix_us + window.from;
     let node = window.fault.node()?;
     let all = || record.streams.values().flatten();
-    // A session's id begins with its node's, and each of its clients knows its own name.
-    let name = names_on(record, node, window.from).into_iter().find_map(|name| {
-        let joined = |event: &&Kept| event.kind == "j" && event.name.as_deref() == Some(name);
+    // A session's id begins with its node's, and each of its clients knows its own name, and since when it had it there: before,
+    // somebody may have had it on another node.
+    let name = names_on(record, node, window.from).into_iter().find_map(|(name, since)| {
+        let since_us = record.began_unix_us + since;
+        let named = |event: &&Kept| event.name.as_deref() == Some(name);
+        let joined = |event: &&Kept| event.kind == "j" && event.time_us > since_us && named(event);
         all().filter(|event| event.time_us < killed_us).filter(joined).max_by_key(|event| event.time_us)
     })?;
     let of_node = name.session.get(..12)?;
@@ -168,8 +171,8 @@ fn resumable(record: &Record) -> BTreeSet<&str> {
     names.collect()
 }
 
-/// The names that were held over the node at this time.
-fn names_on(record: &Record, node: usize, at: Us) -> Vec<&str> {
+/// The names that were held over the node at this time, each with since when.
+fn names_on(record: &Record, node: usize, at: Us) -> Vec<(&str, Us)> {
     let mut links: BTreeMap<u32, Us> = BTreeMap::new();
     for entry in record.entries.iter().filter(|entry| entry.at < at) {
         match entry.what {
@@ -184,7 +187,7 @@ fn names_on(record: &Record, node: usize, at: Us) -> Vec<&str> {
         one.outcome.is_done() && record.kinds[one.who].account.is_none() && !record.kinds[one.who].may_resume
     }) {
         if let Op::Login { name } = login.op {
-            newest.insert(login.link, name.as_str());
+            newest.insert(login.link, (name.as_str(), login.answered));
         }
     }
     newest.into_values().collect()
@@ -293,5 +296,17 @@ mod tests {
         assert_eq!(numbers(&killed(11 * SECOND)).rows["node killed"].ghosts, [11_000]);
         assert_eq!(judge(&killed(11 * SECOND)), []);
         assert_eq!(judge(&killed(16 * SECOND)).len(), 1);
+    }
+    /// Whoever has the name on the killed node went into no room there.
+    #[test]
+    fn who_had_the_name_on_another_node_before_is_no_ghost() {
+        let session = "fedcba9876543210";
+        let made = Made::new().kept(0, "j", session, None).login(0, &format!("name of {session}")).ends(0);
+        let kill = Fault::Kill { node: 0, ms: 0 };
+        let record = made.kept(0, "l", session, None).with(|record| {
+            record.windows.push(Window { fault: kill, from: 6 * SECOND, until: 6 * SECOND });
+            record.streams.get_mut("red").unwrap()[1].time_us = 100 * SECOND;
+        });
+        assert_eq!(judge(&record.record()), []);
     }
 }
