@@ -198,9 +198,15 @@ fn judge(room: &str, seen: &[Seen], stands: &[&str], lost: &[&(u64, String)]) {
     if lost.is_empty() {
         return;
     }
-    let is_lost = |one: &Seen| matches!(one, Seen::Text { text, .. } if lost.iter().any(|(_, lost)| lost == text));
-    if let Some(last) = seen.iter().rposition(is_lost) {
-        assert_eq!(seen.get(last + 1), Some(&Seen::Gap), "in {room} after what was heard and is lost");
+    let lost_epoch = |one: &Seen| match one {
+        Seen::Text { epoch, text } if lost.iter().any(|(_, lost)| lost == text) => Some(*epoch),
+        _ => None,
+    };
+    if let Some((last, epoch)) = seen.iter().enumerate().rev().find_map(|(at, one)| Some((at, lost_epoch(one)?))) {
+        // What was said right before the server was given up was perhaps heard, and never acknowledged.
+        let is_of_it = |one: &&Seen| matches!(one, Seen::Text { epoch: of, .. } if *of == epoch);
+        let next = seen[last + 1..].iter().find(|one| !is_of_it(one));
+        assert_eq!(next, Some(&Seen::Gap), "in {room} after what was heard and is lost");
     }
     let epoch = texts().next_back().map(|(epoch, _)| epoch);
     assert!(lost.iter().all(|(of, _)| Some(*of) != epoch), "{room} goes on under the epoch of what is lost");
