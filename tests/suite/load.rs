@@ -204,10 +204,14 @@ async fn one_message_lost_repeated_or_out_of_order_is_found_and_fails_the_run() 
         let (output, report) = load("hot", &arguments).await;
         assert!(!output.status.success(), "{meddling:?}: {}", said(&output));
         let measured = &report["rounds"][0]["server"];
-        for other in ["lost", "duplicated", "reordered"] {
-            assert_eq!(count(measured, other), u64::from(other == field), "{meddling:?}: {}", said(&output));
+        let found = count(measured, field);
+        // Of two orders the one that was heard first counts as the right one: then it is the four others who have another.
+        let is_found = found == 1 || (meddling == Meddling::Swaps && found == 4);
+        assert!(is_found, "{meddling:?}: {}", said(&output));
+        for other in ["lost", "duplicated", "reordered"].into_iter().filter(|other| *other != field) {
+            assert_eq!(count(measured, other), 0, "{meddling:?}: {}", said(&output));
         }
-        assert!(said(&output).contains(&format!("BROKEN: 1 {field}")), "{}", said(&output));
+        assert!(said(&output).contains(&format!("BROKEN: {found} {field}")), "{}", said(&output));
     }
 }
 
