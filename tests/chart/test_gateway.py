@@ -1,6 +1,7 @@
 """The genuine gateway takes what the chart gives it, answers the probes, lets people talk, and is gone in time."""
 
 import contextlib
+import json
 import re
 import signal
 import socket
@@ -75,7 +76,7 @@ def test_every_setting_can_be_made(tmp_path):
     for name, default in SETTINGS.items():
         if name not in OWNED:
             given = environment(documents)["CROSSTALK_" + name.replace(".", "_").upper()]
-            assert given == (default if isinstance(default, str) else repr(default)), name
+            assert given == (default if isinstance(default, str) else json.dumps(default)), name
 
 
 @pytest.mark.parametrize("name", OWNED)

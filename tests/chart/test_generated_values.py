@@ -112,7 +112,7 @@ def test_whatever_the_schema_takes_makes_good_objects_or_is_refused(capsys):
             for key, value in settings.items():
                 name = f"CROSSTALK_{section}_{key}".upper()
                 if name not in {each["name"] for each in given.get("extraEnv", [])} and isinstance(value, (str, int)):
-                    assert environment(documents)[name] == str(value)
+                    assert environment(documents)[name] == (value if isinstance(value, str) else json.dumps(value))
         check(documents, [RELEASES[0], RELEASES[-1]])
         customs.extend(documents)
 
