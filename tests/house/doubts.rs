@@ -40,6 +40,14 @@ struct Gate {
 }
 
 impl Gate {
+    /// Shuts what is in `slot` for the next one to come, and hands over the ends that say that it came and that let it pass.
+    fn shut(slot: &Mutex<Option<Self>>) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (reached, is_reached) = oneshot::channel();
+        let (open, opened) = oneshot::channel();
+        *slot.lock().unwrap() = Some(Self { reached, opened });
+        (is_reached, open)
+    }
+
     async fn pass(gate: &Mutex<Option<Self>>) {
         let gate = gate.lock().unwrap().take();
         if let Some(Self { reached, opened }) = gate {
@@ -147,6 +155,14 @@ impl Bench {
         Participant::new(SessionId::from_u128(session), mailbox, CONDUCT, PEER)
     }
 
+    /// `alice`, who is in `red`.
+    async fn alice_in_red(&self) -> Participant {
+        let mut alice = self.participant(1);
+        self.login(&mut alice, "alice").await.unwrap();
+        self.join(&mut alice, "red").await.unwrap();
+        alice
+    }
+
     async fn login(&self, who: &mut Participant, name: &str) -> Result<Reply, Refusal> {
         let nickname = Nickname::parse(name).ok();
         self.chat.carry_out(who, Command::Login { nickname, credential: Credential::None }, FORMAT).await.result
@@ -220,9 +236,7 @@ async fn a_claim_in_vain_is_made_good_by_asking_again() {
 #[tokio::test]
 async fn what_an_ended_session_could_not_release_is_released_later() {
     let bench = bench();
-    let (mut alice, mut bob) = (bench.participant(1), bench.participant(2));
-    bench.login(&mut alice, "alice").await.unwrap();
-    bench.join(&mut alice, "red").await.unwrap();
+    let (mut alice, mut bob) = (bench.alice_in_red().await, bench.participant(2));
     bench.lose_answers(true);
     assert_eq!(bench.login(&mut alice, "other").await, Err(Refusal::Unavailable));
     bench.chat.depart(alice).await;
@@ -287,12 +301,8 @@ async fn an_heir_that_was_not_answered_asks_again() {
 #[tokio::test]
 async fn a_session_that_leaves_while_it_is_restored_leaves_once() {
     let bench = bench();
-    let mut alice = bench.participant(1);
-    bench.login(&mut alice, "alice").await.unwrap();
-    bench.join(&mut alice, "red").await.unwrap();
-    let (reached, is_reached) = oneshot::channel();
-    let (open, opened) = oneshot::channel();
-    *bench.presence.gate.lock().unwrap() = Some(Gate { reached, opened });
+    let mut alice = bench.alice_in_red().await;
+    let (is_reached, open) = Gate::shut(&bench.presence.gate);
     let leaving = async {
         is_reached.await.unwrap();
         bench.leave(&mut alice, "red").await.unwrap();
@@ -308,12 +318,8 @@ async fn a_session_that_leaves_while_it_is_restored_leaves_once() {
 #[tokio::test]
 async fn a_session_that_is_out_and_does_not_know_it_yet_is_not_restored() {
     let bench = bench();
-    let mut alice = bench.participant(1);
-    bench.login(&mut alice, "alice").await.unwrap();
-    bench.join(&mut alice, "red").await.unwrap();
-    let (reached, is_reached) = oneshot::channel();
-    let (open, opened) = oneshot::channel();
-    *bench.presence.left.lock().unwrap() = Some(Gate { reached, opened });
+    let mut alice = bench.alice_in_red().await;
+    let (is_reached, open) = Gate::shut(&bench.presence.left);
     let restoring = async {
         is_reached.await.unwrap();
         assert!(bench.chat.restore().await);

@@ -76,7 +76,7 @@ pub enum Fault {
 pub fn inflated(message: &[u8], bytes_max: usize) -> Result<Vec<u8>, Fault> {
     DECOMPRESS.with_borrow_mut(|decompress| {
         decompress.reset(false);
-        let mut out = Vec::with_capacity((message.len() * 4).clamp(64, bytes_max + 1));
+        let mut out = Vec::with_capacity((message.len() * 4).max(64).min(bytes_max + 1));
         for piece in [message, &TAIL] {
             inflate(decompress, piece, &mut out, bytes_max)?;
         }
@@ -154,6 +154,9 @@ mod tests {
         assert_eq!(inflated(&bomb, 65_536), Err(Fault::TooLong));
         assert_eq!(inflated(&bomb, 10_000_000).map(|out| out.len()), Ok(10_000_000));
         assert_eq!(inflated(&bomb, 9_999_999), Err(Fault::TooLong));
+        for small in [0, 1, 10] {
+            assert_eq!(inflated(&bomb, small), Err(Fault::TooLong));
+        }
         assert_eq!(inflated(b"\xff\xff\xff", 100), Err(Fault::Broken));
         assert_eq!(inflated(b"", 100), Ok(Vec::new()));
     }
