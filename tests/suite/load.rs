@@ -103,6 +103,18 @@ async fn every_scenario_passes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_sit_in_rooms_of_their_own_besides() {
+    let node = Plan::embedded().start();
+    let url = http(&node);
+    let rooms = ["--rooms", "5", "--members", "4", "--own-rooms", "3", "--url", &url];
+    let measured = passes("rooms", &rooms).await;
+    assert_eq!(count(&measured, "delivered"), 4 * count(&measured, "sent"));
+    assert_eq!(node.metric("crosstalk_joins_total", &[]).await, Some(20.0 * 4.0));
+    let (output, _) = load("rooms", &[&rooms[..], &["--dialect", "pychat"]].concat()).await;
+    assert!(!output.status.success() && said(&output).contains("--own-rooms is for"), "{}", said(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_read_is_closed_and_nobody_else_notices() {
     let node = Plan::embedded().set("limits.mailbox_bytes", "65536").start();
     let url = http(&node);

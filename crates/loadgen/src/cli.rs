@@ -38,6 +38,10 @@ pub enum Scenario {
         /// Members of each.
         #[arg(long, default_value_t = 10)]
         members: u32,
+        /// Further rooms that each of them sits in, alone and in silence: for more rooms than there are connections. In action
+        /// and action-ext.
+        #[arg(long, value_name = "ROOMS", default_value_t = 0)]
+        own_rooms: u32,
         #[command(flatten)]
         pace: Pace,
         #[command(flatten)]
@@ -219,6 +223,7 @@ struct Cast {
     rooms: u32,
     members: u32,
     goes: Goes,
+    own_rooms: u32,
     traffic: Traffic,
     stalled_every: u32,
     comings: f64,
@@ -226,7 +231,7 @@ struct Cast {
 
 impl Cast {
     fn new(what: String, (rooms, members): (u32, u32), traffic: Traffic) -> Self {
-        Self { what, rooms, members, goes: Goes::Joined, traffic, stalled_every: 0, comings: 0.0 }
+        Self { what, rooms, members, goes: Goes::Joined, own_rooms: 0, traffic, stalled_every: 0, comings: 0.0 }
     }
 
     /// People who do nothing, in as many rooms as it takes.
@@ -253,6 +258,10 @@ impl Common {
         let targets = self.urls.iter().map(|url| Target::parse(url)).collect::<Result<Vec<_>>>()?;
         let named = self.dialect.iter().map(|label| Dialect::from_label(label)).collect::<Result<Vec<_>>>()?;
         let dialects = if named.is_empty() { otherwise } else { &named };
+        ensure!(
+            cast.own_rooms == 0 || dialects.iter().all(|dialect| dialect.has_own_rooms()),
+            "--own-rooms is for the dialects action and action-ext"
+        );
         let labels: Vec<&str> = dialects.iter().map(|dialect| dialect.label()).collect();
         let what = format!("{}, {}, {}", cast.what, labels.join(" and "), describe(cast.traffic, self.text_bytes));
         let plan = Plan {
@@ -262,6 +271,7 @@ impl Common {
             people,
             members_per_room: cast.members,
             goes: cast.goes,
+            own_rooms: cast.own_rooms,
             traffic: cast.traffic,
             text_bytes: self.text_bytes,
             opening_at_once: self.at_once.max(1),
@@ -292,8 +302,12 @@ impl Scenario {
                 let cast = Cast::new(format!("one room of {members}"), (1, *members), pace.traffic()?);
                 Some((common.order(cast, ACTION)?, common))
             }
-            Self::Rooms { rooms, members, pace, common } => {
-                let cast = Cast::new(format!("{rooms} rooms of {members}"), (*rooms, *members), pace.traffic()?);
+            Self::Rooms { rooms, members, own_rooms, pace, common } => {
+                let what = match own_rooms {
+                    0 => format!("{rooms} rooms of {members}"),
+                    own => format!("{rooms} rooms of {members} who are in {own} of their own each"),
+                };
+                let cast = Cast { own_rooms: *own_rooms, ..Cast::new(what, (*rooms, *members), pace.traffic()?) };
                 Some((common.order(cast, ACTION)?, common))
             }
             Self::Idle { connections, members, goes, common } => {

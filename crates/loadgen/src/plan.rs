@@ -44,6 +44,8 @@ pub struct Plan {
     pub people: u32,
     pub members_per_room: u32,
     pub goes: Goes,
+    /// Further rooms that each person sits in, alone and in silence.
+    pub own_rooms: u32,
     pub traffic: Traffic,
     pub text_bytes: usize,
     /// Sending stops after so many, if not before.
@@ -197,6 +199,7 @@ mod tests {
             people,
             members_per_room,
             goes: Goes::Joined,
+            own_rooms: 0,
             traffic: Traffic::Closed { in_flight: 4 },
             text_bytes: 10,
             most_messages: u64::MAX,

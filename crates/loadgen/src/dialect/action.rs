@@ -13,7 +13,9 @@ pub fn opening(person: Person<'_>, is_extended: bool) -> Vec<String> {
         steps.push(json!({"action": "LOGIN NICK", "nickname": person.name}).to_string());
     }
     if person.goes >= Goes::Joined {
-        steps.push(json!({"action": "JOIN ROOM", "room_id": person.room}).to_string());
+        let own = (0..person.own_rooms).map(|number| format!("{}o{number}", person.name));
+        let rooms = own.chain([person.room.to_owned()]);
+        steps.extend(rooms.map(|room| json!({"action": "JOIN ROOM", "room_id": room}).to_string()));
     }
     steps
 }

@@ -33,6 +33,8 @@ pub struct Person<'a> {
     pub room: &'a str,
     /// The first of its room makes it, in the dialects that need that.
     pub is_first: bool,
+    /// Rooms that it sits in alone, where the dialect allows more than one.
+    pub own_rooms: u32,
     pub goes: Goes,
 }
 
@@ -137,6 +139,11 @@ impl Dialect {
     /// Whether one's own message is the only answer to it.
     pub fn is_answered_by_hearing(self) -> bool {
         matches!(self, Self::Simple | Self::Floor)
+    }
+
+    /// Whether somebody can be in several rooms that nobody has to make.
+    pub fn has_own_rooms(self) -> bool {
+        matches!(self, Self::Action | Self::ActionExt)
     }
 
     /// Whether what is said has a position, by which the order can be judged.

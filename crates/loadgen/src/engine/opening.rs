@@ -10,6 +10,7 @@ use super::conn::{Stage, connect};
 use crate::clock::{self, SECOND};
 use crate::dialect::{Dialect, Goes, Meaning, Person};
 use crate::framing::{self, Framing};
+use crate::plan::Plan;
 use crate::tally::count;
 
 /// A connection that takes longer has failed.
@@ -148,7 +149,8 @@ impl Engine {
         let number = self.plan.first + at;
         let room = &self.rooms[(self.plan.room_of(number) - self.first_room) as usize].name;
         let name = self.plan.name_of(number, self.conns[at as usize].comings);
-        use_it(Person { name: &name, room, is_first: self.is_first(at), goes: self.plan.goes })
+        let Plan { own_rooms, goes, .. } = self.plan;
+        use_it(Person { name: &name, room, is_first: self.is_first(at), own_rooms, goes })
     }
 
     fn give_up_the_slow(&mut self) {
