@@ -1,6 +1,8 @@
 //! The command line: subcommands, flags, what is printed at the start.
 
-use std::net::SocketAddr;
+mod health;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +30,13 @@ enum Subcommands {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Ask the gateway on this machine how it is, at the admin port of the same configuration: for probes that are commands.
+    Health {
+        #[arg(long, value_enum, default_value_t = health::Probe::Ready)]
+        probe: health::Probe,
+        #[command(flatten)]
+        settings: Settings,
+    },
     Load(loadgen::Load),
 }
 
@@ -86,6 +95,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         None => serve(cli.serve.load()?)?,
         Some(Subcommands::Serve(settings)) => serve(settings.load()?)?,
         Some(Subcommands::Load(load)) => return loadgen::run(&load),
+        Some(Subcommands::Health { probe, settings }) => println!("{}", health::ask(&settings.load()?, probe)?),
         Some(Subcommands::Config(ConfigCommand::Check(settings))) => {
             settings.load()?;
             println!("The configuration is good.");
@@ -145,12 +155,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
 fn greet(addresses: &[(&'static str, SocketAddr)]) {
     let reachable = |name: &str| {
         let (_, address) = addresses.iter().find(|(listener, _)| *listener == name)?;
-        let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
-        Some(if host.contains(':') {
-            format!("[{host}]:{}", address.port())
-        } else {
-            format!("{host}:{}", address.port())
-        })
+        Some(reachable(*address).to_string())
     };
     println!("Crosstalk {} is ready.", env!("CARGO_PKG_VERSION"));
     if let Some(http) = reachable("http") {
@@ -187,6 +192,16 @@ fn greet(addresses: &[(&'static str, SocketAddr)]) {
     if let Some(admin) = reachable("admin") {
         println!("  admin      http://{admin}/metrics   /readyz   /livez");
     }
+}
+
+/// Where somebody on this machine finds who listens there.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Tasks that one thread runs before it looks at the sockets again.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::client::Client;
 use crate::support::dialect::Dialect::Pychat;
 use crate::support::node::{Node, Plan, gateway};
-use crate::support::process;
+use crate::support::{eventually, process};
 
 struct Outcome {
     success: bool,
@@ -126,6 +126,31 @@ fn a_port_in_use_is_refused_with_its_key() {
         let said = refusal(&mut Plan::embedded().set(key, &address).command());
         assert!(said.contains(key), "{key}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_is_asked_how_it_is_by_command() {
+    let node = Plan::embedded().set("shutdown.readiness_delay_ms", "600000").start();
+    let address = node.address("admin").to_string();
+    let ask =
+        |probe: &str| run(gateway().args(["health", "--probe", probe, "--set", &format!("listen.admin={address}")]));
+    for probe in ["live", "ready", "startup"] {
+        let answer = ask(probe);
+        assert!(answer.success && answer.stdout.contains("ok"), "{probe}: {}{}", answer.stdout, answer.stderr);
+    }
+    node.sigterm();
+    let said = eventually("readiness to fail", async || {
+        let answer = ask("ready");
+        if answer.success { Err(answer.stdout) } else { Ok(answer.stderr) }
+    })
+    .await;
+    assert!(said.contains("503") && said.contains("leaving"), "{said}");
+    assert!(ask("live").success, "it is alive until it is gone");
+    drop(node);
+    let said = refusal(gateway().args(["health", "--set", &format!("listen.admin={address}")]));
+    assert!(said.contains(&address) && said.contains("does not answer"), "{said}");
+    let said = refusal(gateway().args(["health", "--set", "listen.admin=off"]));
+    assert!(said.contains("listen.admin"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
