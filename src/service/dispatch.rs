@@ -7,9 +7,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::attendance::NOWHERE;
 use super::{Chat, SETTLING_LIMIT};
 use crate::backend::{BackendError, Heard, Inbound, Proclamation, decode_live};
-use crate::chat::{Envelope, Position, RoomId};
+use crate::chat::{CatchUp, Envelope, Position, RoomId, Seam};
 use crate::hub::{Delivered, Flush};
 use crate::planted::{self, Bug};
 
@@ -107,6 +108,14 @@ impl CatchUps {
         for room in rooms {
             if let Some(from) = self.chat.hub.begin_catch_up(&room) {
                 self.begin(room, from);
+            } else if room == RoomId::lobby() {
+                // Whoever came first could not find out where it stands.
+                let (chat, stop) = (self.chat.clone(), self.stop.clone());
+                chat.metrics.backfills_waiting.inc();
+                self.tasks.spawn(async move {
+                    stop.run_until_cancelled(chat.begin_lobby(&room)).await;
+                    chat.metrics.backfills_waiting.dec();
+                });
             }
         }
     }
@@ -165,7 +174,13 @@ impl Chat {
     /// Delivers what a room's members here did not hear after a position. Returns the one to read on from, when more was heard
     /// meanwhile.
     async fn backfill(&self, room: &RoomId, from: Position) -> Result<Option<Position>, BackendError> {
-        let read = self.backend.broker.catch_up(room, from).await;
+        let mut read = self.backend.broker.catch_up(room, from).await;
+        if let Ok(CatchUp { seam: seam @ Seam::Torn(Position { offset: 0, .. }), .. }) = &mut read
+            && from == NOWHERE
+        {
+            // There was no stream, and now there is one from its beginning.
+            *seam = Seam::Whole(seam.goes_on_after(from).epoch);
+        }
         let outcome = match &read {
             Err(_) => "failed",
             Ok(read) if read.seam.gap().is_some() => "incomplete",

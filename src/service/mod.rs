@@ -212,16 +212,11 @@ impl Chat {
         }
     }
 
-    /// From now on nothing in the lobby may be missed, though this node knows of nothing that happened there yet.
+    /// From now on nothing in the lobby may be missed, though this node knows of nothing that happened there yet, or nothing ever did.
     async fn begin_lobby(&self, lobby: &RoomId) {
         match self.backend.broker.catch_up(lobby, NOWHERE).await {
-            Ok(read) => {
-                let last = read.newest(NOWHERE);
-                if last != NOWHERE {
-                    self.hub.begin_after(lobby, last);
-                }
-            }
-            // The first event heard is the beginning then.
+            Ok(read) => self.hub.begin_after(lobby, read.newest(NOWHERE)),
+            // The first event heard is the beginning then, unless the line fails before.
             Err(error) => tracing::debug!(%error, "the lobby's position is not known"),
         }
     }

@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::support::client::{Client, parsed};
-use crate::support::dialect::Dialect::{Action, Pychat};
+use crate::support::dialect::Dialect::{Action, Pychat, Simple};
+use crate::support::dialect::{Transport, command};
 use crate::support::node::{Node, Plan};
 use crate::support::redis::Redis;
 use crate::support::until;
@@ -124,6 +125,30 @@ async fn what_was_trimmed_while_a_node_was_deaf_is_told_as_a_gap() {
     let (mut carol, joined) = extended_member(&near, "red", Some(since)).await;
     assert_eq!(joined["recovered"], json!(true));
     assert_eq!(next_event(&mut carol).await["text"], "15");
+}
+
+/// Nothing was ever announced when the node goes deaf, so it knows no place in the stream of announcements.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_very_first_announcements_reach_a_node_that_did_not_hear_them() {
+    let redis = Redis::start();
+    let proxy = Proxy::before(&redis).await;
+    let near = Plan::on(&redis).start();
+    let far = Plan::on(&redis).set("storage.redis", &proxy.url).start();
+    let mut maker = Client::named(&near, Simple, "maker").await;
+    let mut plain = Client::connect(&far, Simple, Transport::Tcp).await;
+    plain.expect_quiet().await;
+    proxy.take_none();
+    assert!(redis.number(&["CLIENT", "KILL", "TYPE", "pubsub"]) > 0, "nobody was subscribed");
+    for room in ["#red", "#blue"] {
+        maker.must(&command("create", room)).await;
+    }
+    proxy.take_more();
+    for room in ["#red", "#blue"] {
+        let created = json!({"type": "event", "emitter": "channel", "identifier": room, "event": "create"});
+        assert_eq!(parsed(&plain.frame().await), created);
+    }
+    plain.expect_quiet().await;
+    assert_eq!(far.metric("crosstalk_gaps_total", &[]).await, Some(0.0), "nothing was lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
