@@ -1,6 +1,6 @@
 //! Whether an event is the next one: pure bookkeeping over positions.
 
-use crate::chat::Position;
+use crate::chat::{Epoch, Position};
 
 /// What to do with an event at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,12 @@ impl RoomStream {
             self.delivered = Some(position);
             return Step::Deliver;
         };
+        // There was no stream, so its first event is the next one.
+        let is_first_of_all = last.epoch == Epoch::NONE && position.offset == 1;
+        if is_first_of_all {
+            self.delivered = Some(position);
+            return Step::Deliver;
+        }
         if last.epoch != position.epoch || position.offset > last.offset + 1 {
             return Step::Missed;
         }
@@ -61,7 +67,6 @@ impl RoomStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Epoch;
 
     fn at(epoch: u64, offset: u64) -> Position {
         Position { epoch: Epoch::new(epoch), offset }
@@ -79,6 +84,15 @@ mod tests {
         assert_eq!(stream.delivered(), Some(at(1, 8)));
         stream.skip_to(at(2, 8));
         assert_eq!(stream.accept(at(2, 9)), Step::Deliver);
+    }
+
+    #[test]
+    fn a_stream_that_there_was_not_begins_with_its_first_event() {
+        let mut stream = RoomStream::default();
+        stream.begin_after(Position { epoch: Epoch::NONE, offset: 0 });
+        assert_eq!(stream.accept(at(1, 2)), Step::Missed);
+        assert_eq!(stream.accept(at(1, 1)), Step::Deliver);
+        assert_eq!(stream.accept(at(1, 2)), Step::Deliver);
     }
 
     #[test]

@@ -217,13 +217,18 @@ async fn one_message_lost_repeated_or_out_of_order_is_found_and_fails_the_run() 
         assert!(!output.status.success(), "{meddling:?}: {}", said(&output));
         let measured = &report["rounds"][0]["server"];
         let found = count(measured, field);
-        // Of two orders the one that was heard first counts as the right one: then it is the four others who have another.
-        let is_found = found == 1 || (meddling == Meddling::Swaps && found == 4);
-        assert!(is_found, "{meddling:?}: {}", said(&output));
-        for other in ["lost", "duplicated", "reordered"].into_iter().filter(|other| *other != field) {
-            assert_eq!(count(measured, other), 0, "{meddling:?}: {}", said(&output));
-        }
         assert!(said(&output).contains(&format!("BROKEN: {found} {field}")), "{}", said(&output));
+        // Of two orders the one that was heard first counts as the right one: then it is the four others who have another. Who does
+        // not get a message may be the first to get the next one.
+        let may_be = |field: &str| match (meddling, field) {
+            (Meddling::Drops, "lost") | (Meddling::Repeats, "duplicated") => [1, 1],
+            (Meddling::Drops, "reordered") => [0, 4],
+            (Meddling::Swaps, "reordered") => [1, 4],
+            _ => [0, 0],
+        };
+        for field in ["lost", "duplicated", "reordered"] {
+            assert!(may_be(field).contains(&count(measured, field)), "{meddling:?}, {field}: {}", said(&output));
+        }
     }
 }
 

@@ -159,7 +159,7 @@ impl Node {
 
     /// Holds the process: its connections stay open, nothing happens on them.
     pub fn pause(&self) {
-        process::signal(&self.child, Signal::STOP);
+        process::pause(&self.child);
     }
 
     pub fn resume(&self) {

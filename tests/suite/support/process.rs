@@ -1,5 +1,6 @@
 //! Signals and exits of the child processes.
 
+use std::fs::DirEntry;
 use std::io;
 use std::process::{Child, ExitStatus};
 use std::time::Instant;
@@ -12,6 +13,22 @@ pub fn signal(child: &Child, signal: Signal) {
     let pid = Pid::from_child(child);
     kill_process(pid, signal)
         .unwrap_or_else(|error| panic!("cannot send {signal:?} to process {}: {error}", child.id()));
+}
+
+/// Holds the child, and returns when nothing of it runs any more: each thread stops at the next moment that suits it.
+pub fn pause(child: &Child) {
+    signal(child, Signal::STOP);
+    let is_held = |task: io::Result<DirEntry>| {
+        // What is gone meanwhile does not run either. The state follows the name, which is in parentheses.
+        let stat = task.and_then(|task| std::fs::read_to_string(task.path().join("stat"))).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+    };
+    let tasks = format!("/proc/{}/task", child.id());
+    let end = Instant::now() + DEADLINE;
+    while !std::fs::read_dir(&tasks).expect("a child's threads can be listed").all(is_held) {
+        assert!(Instant::now() < end, "process {} is still running after {DEADLINE:?}", child.id());
+        std::thread::sleep(POLL);
+    }
 }
 
 /// Ends the child at once and takes its exit, so that its ports are free again afterwards.

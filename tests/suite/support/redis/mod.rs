@@ -101,7 +101,7 @@ impl Redis {
 
     /// Holds the process: connections stay open, nothing is answered.
     pub fn pause(&self) {
-        process::signal(&self.child, Signal::STOP);
+        process::pause(&self.child);
     }
 
     pub fn resume(&self) {
