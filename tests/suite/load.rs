@@ -138,6 +138,14 @@ async fn several_processes_share_a_room_and_rooms() {
     }
 }
 
+/// Names of the first round are held for a while: their sessions might be resumed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_does_not_need_the_names_of_the_one_before() {
+    let node = Plan::embedded().start();
+    let arguments = ["--members", "5", "--rounds", "2", "--dialect", "action-ext", "--url", &http(&node)];
+    passes("hot", &arguments).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_floor_is_measured_in_the_same_run() {
     let node = Plan::embedded().start();

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 
-use crate::clock;
 use crate::dialect::{Dialect, Goes};
 use crate::measure::Times;
 use crate::plan::{self, Plan, Target, Traffic};
@@ -265,7 +264,7 @@ impl Common {
         let labels: Vec<&str> = dialects.iter().map(|dialect| dialect.label()).collect();
         let what = format!("{}, {}, {}", cast.what, labels.join(" and "), describe(cast.traffic, self.text_bytes));
         let plan = Plan {
-            run: run_name(),
+            run: plan::run_name(),
             routes: plan::routes(dialects, &targets)?,
             first: 0,
             people,
@@ -345,16 +344,4 @@ fn describe(traffic: Traffic, text_bytes: usize) -> String {
         Traffic::Closed { in_flight } => format!("{in_flight} in flight, texts of {text_bytes} bytes"),
         Traffic::Open { per_second } => format!("{per_second} messages per second, texts of {text_bytes} bytes"),
     }
-}
-
-/// Four characters that tell this run's names from those of others.
-fn run_name() -> String {
-    let mut rest = clock::now() ^ u64::from(std::process::id()) << 20;
-    (0..4)
-        .map(|_| {
-            let digit = char::from_digit((rest % 36) as u32, 36).unwrap_or('0');
-            rest /= 36;
-            digit
-        })
-        .collect()
 }

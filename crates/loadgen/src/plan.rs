@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::dialect::{Dialect, Goes};
 use crate::framing::Framing;
 
@@ -121,6 +122,18 @@ impl Plan {
     pub fn is_judged(&self, person: u32) -> bool {
         self.goes == Goes::Joined && !self.is_stalled(person) && !self.is_churning(person)
     }
+}
+
+/// Four characters that tell this run's names from those of others.
+pub fn run_name() -> String {
+    let mut rest = clock::now() ^ u64::from(std::process::id()) << 20;
+    (0..4)
+        .map(|_| {
+            let digit = char::from_digit((rest % 36) as u32, 36).unwrap_or('0');
+            rest /= 36;
+            digit
+        })
+        .collect()
 }
 
 /// People that share one address of this machine: below the 28,000 ports that Linux gives out by itself.

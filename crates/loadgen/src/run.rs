@@ -14,7 +14,7 @@ use crate::dialect::Dialect;
 use crate::floor::Floor;
 use crate::framing::Framing;
 use crate::measure::{Measured, measure};
-use crate::plan::Route;
+use crate::plan::{self, Plan, Route};
 use crate::report::{FLOOR, Report, Round, SERVER};
 use crate::usage::{self, Watched};
 
@@ -34,7 +34,9 @@ pub fn run(load: &Load) -> Result<ExitCode> {
     let watched = watched(&order, common)?;
     let bar = Bar::new();
     let rounds = (1..=common.rounds.max(1)).map(|number| {
-        let server = measure(&order, order.plan.clone(), &watched, &mut |what, share| {
+        // With names of its own: those of the round before may be held for a while yet.
+        let plan = Plan { run: plan::run_name(), ..order.plan.clone() };
+        let server = measure(&order, plan, &watched, &mut |what, share| {
             bar.show(&format!("round {number}, server: {what}"), share);
         })?;
         let floor = common.floor.then(|| {
