@@ -277,23 +277,19 @@ def section_nodes():
 
 def section_slow():
     """Peak memory, because whoever stalls is closed before the end."""
+    def peak_kib(mailbox, one_of):
+        with House(**{"limits.mailbox_bytes": mailbox}) as house:
+            [gateway] = house.gateways
+            idle = gateway.status_kib("VmRSS")
+            report = house.load("slow", "--members", 1010, "--one-of", one_of, "--text-bytes", 4000, "--in-flight", 16,
+                                "--messages", 2500, "--seconds", 300)
+            return gateway.status_kib("VmHWM") - idle, of(report["rounds"], "server", "stalled_closed")
+
     def rows():
         for mailbox in (65_536, 262_144, 1_048_576):
-            settings = {"limits.mailbox_bytes": mailbox}
-            with House(**settings) as house:
-                [gateway] = house.gateways
-                idle = gateway.status_kib("VmRSS")
-                rounds = house.load("slow", "--members", 1010, "--one-of", 101, "--text-bytes", 4000, "--in-flight", 16,
-                                    "--messages", 2500, "--seconds", 300)
-                few = gateway.status_kib("VmHWM") - idle
-            with House(**settings) as house:
-                [gateway] = house.gateways
-                idle = gateway.status_kib("VmRSS")
-                rounds = house.load("slow", "--members", 1010, "--one-of", 2, "--text-bytes", 4000, "--in-flight", 16,
-                                    "--messages", 2500, "--seconds", 300)
-                many = gateway.status_kib("VmHWM") - idle
+            (few, _), (many, closed) = peak_kib(mailbox, 101), peak_kib(mailbox, 2)
             yield [f"{mailbox // 1024} KiB", f"{few / 1024:.0f} MiB", f"{many / 1024:.0f} MiB",
-                   f"{(many - few) / 495:.0f} KiB", round(of(rounds["rounds"], "server", "stalled_closed"))]
+                   f"{(many - few) / 495:.0f} KiB", round(closed)]
     head = ["mailbox limit", "peak with 10 stalled", "peak with 505 stalled", "each of them", "closed"]
     table("Readers that stall, one room of 1,010, texts of 4,000 bytes", head, rows())
 
