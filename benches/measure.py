@@ -281,7 +281,7 @@ def section_slow():
         with House(**{"limits.mailbox_bytes": mailbox}) as house:
             [gateway] = house.gateways
             idle = gateway.status_kib("VmRSS")
-            report = house.load("slow", "--members", 1010, "--one-of", one_of, "--text-bytes", 4000, "--in-flight", 16,
+            report = house.load("slow", "--members", 1010, "--one-of", one_of, "--text-bytes", 4000, "--in-flight", 4,
                                 "--messages", 2500, "--seconds", 300)
             return gateway.status_kib("VmHWM") - idle, of(report["rounds"], "server", "stalled_closed")
 
