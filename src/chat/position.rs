@@ -29,3 +29,8 @@ pub struct Position {
     pub epoch: Epoch,
     pub offset: u64,
 }
+
+impl Position {
+    /// Before the first event of a stream that there is not yet, or of which nothing is known.
+    pub const NOWHERE: Self = Self { epoch: Epoch::NONE, offset: 0 };
+}

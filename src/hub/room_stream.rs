@@ -1,6 +1,6 @@
 //! Whether an event is the next one: pure bookkeeping over positions.
 
-use crate::chat::{Epoch, Position};
+use crate::chat::Position;
 
 /// What to do with an event at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,22 +27,13 @@ impl RoomStream {
 
     /// Judges an event and, if it is to be delivered, remembers it.
     pub fn accept(&mut self, position: Position) -> Step {
-        let Some(last) = self.delivered else {
-            // Nobody here knows an earlier event: the first one heard is the beginning.
-            self.delivered = Some(position);
-            return Step::Deliver;
-        };
-        // There was no stream, so its first event is the next one.
-        let is_first_of_all = last.epoch == Epoch::NONE && position.offset == 1;
-        if is_first_of_all {
-            self.delivered = Some(position);
-            return Step::Deliver;
-        }
-        if last.epoch != position.epoch || position.offset > last.offset + 1 {
-            return Step::Missed;
-        }
-        if position.offset <= last.offset {
-            return Step::Duplicate;
+        match self.delivered {
+            // There was no stream, so its first event is the next one.
+            Some(Position::NOWHERE) if position.offset == 1 => {}
+            Some(last) if last.epoch != position.epoch || position.offset > last.offset + 1 => return Step::Missed,
+            Some(last) if position.offset <= last.offset => return Step::Duplicate,
+            // The next one; or nobody here knows an earlier one, and the first one heard is the beginning.
+            Some(_) | None => {}
         }
         self.delivered = Some(position);
         Step::Deliver
@@ -67,6 +58,7 @@ impl RoomStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Epoch;
 
     fn at(epoch: u64, offset: u64) -> Position {
         Position { epoch: Epoch::new(epoch), offset }
@@ -89,7 +81,7 @@ mod tests {
     #[test]
     fn a_stream_that_there_was_not_begins_with_its_first_event() {
         let mut stream = RoomStream::default();
-        stream.begin_after(Position { epoch: Epoch::NONE, offset: 0 });
+        stream.begin_after(Position::NOWHERE);
         assert_eq!(stream.accept(at(1, 2)), Step::Missed);
         assert_eq!(stream.accept(at(1, 1)), Step::Deliver);
         assert_eq!(stream.accept(at(1, 2)), Step::Deliver);

@@ -5,11 +5,8 @@
 
 use super::{Chat, Participant};
 use crate::backend::{BackendError, Enrolment};
-use crate::chat::{Actor, Envelope, Epoch, Event, EventKind, Nickname, Position, RoomId};
+use crate::chat::{Actor, Envelope, Event, EventKind, Nickname, Position, RoomId};
 use crate::hub::LocalMember;
-
-/// Before everything.
-pub(super) const NOWHERE: Position = Position { epoch: Epoch::NONE, offset: 0 };
 
 /// Up to where an account was told in a room, and whether it was a member there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +136,7 @@ impl Chat {
             (Some(listed), Some(here)) => (listed, here),
             (None, Some(here)) => return Ok(here),
             (Some(position), None) => return Ok(Told::listed(position)),
-            (None, None) => return Ok(Told { position: NOWHERE, is_in: false }),
+            (None, None) => return Ok(Told { position: Position::NOWHERE, is_in: false }),
         };
         let (mut one, mut other) = (listed, here.position);
         if one.epoch != other.epoch {
@@ -171,7 +168,7 @@ impl Chat {
                 return Err(error);
             }
         };
-        let was_told = from != NOWHERE;
+        let was_told = from != Position::NOWHERE;
         let mut missed = Missed { member: who.member(format), account, room, is_in };
         loop {
             let read = match self.backend.broker.catch_up(room, from).await {

@@ -7,7 +7,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::attendance::NOWHERE;
 use super::{Chat, SETTLING_LIMIT};
 use crate::backend::{BackendError, Heard, Inbound, Proclamation, decode_live};
 use crate::chat::{CatchUp, Envelope, Position, RoomId, Seam};
@@ -110,12 +109,8 @@ impl CatchUps {
                 self.begin(room, from);
             } else if room == RoomId::lobby() {
                 // Whoever came first could not find out where it stands.
-                let (chat, stop) = (self.chat.clone(), self.stop.clone());
-                chat.metrics.backfills_waiting.inc();
-                self.tasks.spawn(async move {
-                    stop.run_until_cancelled(chat.begin_lobby(&room)).await;
-                    chat.metrics.backfills_waiting.dec();
-                });
+                let chat = self.chat.clone();
+                self.spawn(async move { chat.begin_lobby(&room).await });
             }
         }
     }
@@ -134,11 +129,17 @@ impl CatchUps {
     }
 
     fn begin(&self, room: RoomId, from: Position) {
-        let (chat, permits, stop) = (self.chat.clone(), self.permits.clone(), self.stop.clone());
+        let (chat, permits) = (self.chat.clone(), self.permits.clone());
+        self.spawn(async move { catch_up(&chat, &room, from, &permits).await });
+    }
+
+    /// Has a room's stream read, unless the node stops; counted from now until it is done.
+    fn spawn(&self, reading: impl Future<Output = ()> + Send + 'static) {
+        let (metrics, stop) = (self.chat.metrics.clone(), self.stop.clone());
+        metrics.backfills_waiting.inc();
         self.tasks.spawn(async move {
-            chat.metrics.backfills_waiting.inc();
-            stop.run_until_cancelled(catch_up(&chat, &room, from, &permits)).await;
-            chat.metrics.backfills_waiting.dec();
+            stop.run_until_cancelled(reading).await;
+            metrics.backfills_waiting.dec();
         });
     }
 }
@@ -176,7 +177,7 @@ impl Chat {
     async fn backfill(&self, room: &RoomId, from: Position) -> Result<Option<Position>, BackendError> {
         let mut read = self.backend.broker.catch_up(room, from).await;
         if let Ok(CatchUp { seam: seam @ Seam::Torn(Position { offset: 0, .. }), .. }) = &mut read
-            && from == NOWHERE
+            && from == Position::NOWHERE
         {
             // There was no stream, and now there is one from its beginning.
             *seam = Seam::Whole(seam.goes_on_after(from).epoch);

@@ -2,13 +2,12 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::attendance::NOWHERE;
 use super::roster::Debt;
 use super::{CALLS_AT_ONCE, Chat, Outcome, Participant, Settling, unavailable};
 use crate::backend::{Asker, BackendError, Creation, Publication, Publisher, RoomChange, RoomFault};
 use crate::chat::{
-    AccessType, Actor, Addressee, Event, EventKind, Nickname, Refusal, Reply, RoomId, RoomRecord, RoomSummary,
-    RoomWishes,
+    AccessType, Actor, Addressee, Event, EventKind, Nickname, Position, Refusal, Reply, RoomId, RoomRecord,
+    RoomSummary, RoomWishes,
 };
 
 fn refusal(fault: RoomFault) -> Refusal {
@@ -49,7 +48,9 @@ impl Chat {
         let failed = |error: BackendError| unavailable("create", &error);
         // The history of a former life of the room is none of its new owner's news.
         let before = match who.conduct.enrols {
-            true => Some(self.backend.broker.catch_up(&room, NOWHERE).await.map_err(failed)?.newest(NOWHERE)),
+            true => Some(
+                self.backend.broker.catch_up(&room, Position::NOWHERE).await.map_err(failed)?.newest(Position::NOWHERE),
+            ),
             false => None,
         };
         match self.backend.rooms.create(&room, &record).await.map_err(failed)? {

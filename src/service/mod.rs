@@ -47,7 +47,6 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use accounts::Accounts;
-use attendance::NOWHERE;
 pub use correspondence::LOOK_EVERY;
 pub use dispatch::dispatch;
 use errands::Asking;
@@ -66,7 +65,7 @@ use crate::ambient::{Clock, Entropy};
 use crate::auth::Tokens;
 use crate::backend::{Backend, BackendError, Broker, Presence};
 use crate::chat::{
-    Applicant, CloseReason, Command, Conduct, Credential, Nickname, Notice, Refusal, Reply, RoomId, SessionId,
+    Applicant, CloseReason, Command, Conduct, Credential, Nickname, Notice, Position, Refusal, Reply, RoomId, SessionId,
 };
 use crate::hub::{Hub, Interest, Seat, Sessions, WireFormat};
 use crate::telemetry::{Metrics, Tracer};
@@ -214,8 +213,8 @@ impl Chat {
 
     /// From now on nothing in the lobby may be missed, though this node knows of nothing that happened there yet, or nothing ever did.
     async fn begin_lobby(&self, lobby: &RoomId) {
-        match self.backend.broker.catch_up(lobby, NOWHERE).await {
-            Ok(read) => self.hub.begin_after(lobby, read.newest(NOWHERE)),
+        match self.backend.broker.catch_up(lobby, Position::NOWHERE).await {
+            Ok(read) => self.hub.begin_after(lobby, read.newest(Position::NOWHERE)),
             // The first event heard is the beginning then, unless the line fails before.
             Err(error) => tracing::debug!(%error, "the lobby's position is not known"),
         }

@@ -26,7 +26,7 @@ impl Hub {
         let mut state = room.state.lock();
         match read.seam {
             // There never was one, for all that is known here.
-            Seam::NoStream if state.stream.delivered().is_none_or(|delivered| delivered.epoch == Epoch::NONE) => {}
+            Seam::NoStream if state.stream.delivered().is_none_or(|delivered| delivered == Position::NOWHERE) => {}
             Seam::NoStream => state.doubt_accounts(),
             Seam::Whole(epoch) => state.go_on_under(epoch),
             Seam::Torn(position) => {
