@@ -297,6 +297,7 @@ mod tests {
         assert_eq!(judge(&killed(11 * SECOND)), []);
         assert_eq!(judge(&killed(16 * SECOND)).len(), 1);
     }
+
     /// Whoever has the name on the killed node went into no room there.
     #[test]
     fn who_had_the_name_on_another_node_before_is_no_ghost() {
