@@ -56,6 +56,12 @@ impl Clock {
     }
 }
 
+/// Now, for the runtime's own timers, which run on the runtime's own clock.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+pub fn timer_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 /// A source of random bits.
 #[derive(Clone)]
 pub struct Entropy(Bits);

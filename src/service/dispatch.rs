@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Chat, SETTLING_LIMIT};
+use crate::ambient::timer_now;
 use crate::backend::{BackendError, Heard, Inbound, Proclamation, decode_live};
 use crate::chat::{CatchUp, Envelope, Position, RoomId, Seam};
 use crate::hub::{Delivered, Flush};
@@ -17,6 +19,9 @@ use crate::planted::{self, Bug};
 const CATCH_UPS_AT_ONCE: usize = 8;
 /// Events that are put into mailboxes before the first of them is written out.
 const EVENTS_PER_PASS: usize = 256;
+/// Of the time that a pass took, the part that the next one waits for followers: 1 / so much.
+const FOLLOWERS_SHARE: u32 = 4;
+const FOLLOWERS_WAIT_MAX: Duration = Duration::from_millis(10);
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// How often somebody who leaves looks whether another reader of the stream is done.
 const LOOK_AGAIN_EVERY: Duration = Duration::from_millis(50);
@@ -30,10 +35,44 @@ pub async fn dispatch(chat: Arc<Chat>, mut inbound: Inbound, stop: CancellationT
         stop: stop.clone(),
     };
     let mut flush = Flush::new(chat.metrics.clone());
+    let mut followers = Followers::none();
     while let Some(Some(heard)) = stop.run_until_cancelled(inbound.next()).await {
         catch_ups.heed(heard, &mut flush);
-        catch_ups.heed_waiting(&mut inbound, &mut flush);
-        flush.run().await;
+        let also = catch_ups.heed_followers(&mut inbound, &followers, &mut flush).await;
+        let began = timer_now();
+        followers = match flush.run().await {
+            true => Followers::of_pass(also, began.elapsed()),
+            false => Followers::none(),
+        };
+    }
+}
+
+/// How many events are expected right behind the next one, and until when they are waited for.
+///
+/// In a large room where much is said, a write to each member costs far more than what it carries. Whoever answers what the last pass
+/// brought is on the way while it ends, so after a little wait their events leave with one call for each member, and not with two.
+/// An event that comes by itself waits for nothing.
+struct Followers {
+    count: usize,
+    until: Instant,
+}
+
+impl Followers {
+    fn none() -> Self {
+        Self { count: 0, until: timer_now() }
+    }
+
+    /// As many as followed the first event of the pass that is just over.
+    fn of_pass(count: usize, took: Duration) -> Self {
+        Self { count, until: timer_now() + (took / FOLLOWERS_SHARE).min(FOLLOWERS_WAIT_MAX) }
+    }
+
+    /// The next thing heard, waited for if it is the `nth` expected one or an earlier one.
+    async fn next(&self, nth: usize, inbound: &mut Inbound) -> Option<Heard> {
+        match inbound.try_next() {
+            None if nth <= self.count => tokio::time::timeout_at(self.until, inbound.next()).await.ok().flatten(),
+            heard => heard,
+        }
     }
 }
 
@@ -45,15 +84,15 @@ struct CatchUps {
 }
 
 impl CatchUps {
-    /// Takes what waits already, as far as it fits into this pass.
-    fn heed_waiting(&self, inbound: &mut Inbound, flush: &mut Flush) {
-        for _ in 1..EVENTS_PER_PASS {
-            if !flush.has_room() {
-                break;
-            }
-            let Some(heard) = inbound.try_next() else { break };
+    /// Takes what waits already and what is expected, as far as it fits into this pass; how much that was.
+    async fn heed_followers(&self, inbound: &mut Inbound, followers: &Followers, flush: &mut Flush) -> usize {
+        let mut taken = 0;
+        while taken + 1 < EVENTS_PER_PASS && flush.has_room() {
+            let Some(heard) = followers.next(taken + 1, inbound).await else { break };
             self.heed(heard, flush);
+            taken += 1;
         }
+        taken
     }
 
     fn heed(&self, heard: Heard, flush: &mut Flush) {
@@ -221,5 +260,48 @@ impl Chat {
             }
         };
         let _ = tokio::time::timeout(SETTLING_LIMIT, reading).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::inbound;
+    use crate::telemetry::Metrics;
+
+    #[tokio::test]
+    async fn so_many_followers_are_waited_for_and_not_for_ever() {
+        let (sender, mut inbound) = inbound(1_000_000, Arc::new(Metrics::new()));
+        let followers = Followers { count: 2, until: timer_now() + Duration::from_secs(600) };
+        let speaking = tokio::spawn(async move {
+            for _ in 0..2 {
+                tokio::task::yield_now().await;
+                sender.send(Heard::MissedNotices);
+            }
+            sender
+        });
+        assert!(followers.next(1, &mut inbound).await.is_some());
+        assert!(followers.next(2, &mut inbound).await.is_some());
+        assert!(followers.next(3, &mut inbound).await.is_none(), "nobody expects a third one");
+
+        let sender = speaking.await.unwrap();
+        let followers = Followers { count: 2, until: timer_now() };
+        assert!(followers.next(1, &mut inbound).await.is_none(), "it is too late to wait");
+        sender.send(Heard::MissedNotices);
+        sender.send(Heard::MissedNotices);
+        sender.send(Heard::MissedNotices);
+        for nth in 1..=3 {
+            assert!(followers.next(nth, &mut inbound).await.is_some(), "it waits already");
+        }
+    }
+
+    #[test]
+    fn followers_are_waited_for_in_proportion_to_the_pass_and_never_long() {
+        for (took_ms, wait_ms) in [(8, 2), (10_000, 10)] {
+            let before = timer_now();
+            let until = Followers::of_pass(1, Duration::from_millis(took_ms)).until;
+            assert!(until >= before + Duration::from_millis(wait_ms));
+            assert!(until <= timer_now() + Duration::from_millis(wait_ms));
+        }
     }
 }

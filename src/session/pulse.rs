@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::ambient::timer_now;
 use crate::wire::{FramingKind, ping_frame};
 
 /// Rings once after it was set. Boxed, because most connections have one at most.
@@ -16,7 +17,7 @@ pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
 impl Alarm {
     pub fn set(&mut self, after: Duration) {
         match &mut self.0 {
-            Some(timer) => timer.as_mut().reset(now() + after),
+            Some(timer) => timer.as_mut().reset(timer_now() + after),
             None => self.0 = Some(Box::pin(sleep(after))),
         }
     }
@@ -53,18 +54,18 @@ impl Pulse {
         if ping_frame(framing).is_some() {
             alarm.set(every);
         }
-        Self { framing, every, heard: now(), alarm }
+        Self { framing, every, heard: timer_now(), alarm }
     }
 
     pub fn heard(&mut self) {
-        self.heard = now();
+        self.heard = timer_now();
     }
 
     pub async fn due(&mut self) -> Due {
         loop {
             self.alarm.rings().await;
             self.alarm.set(self.every);
-            if now().duration_since(self.heard) > self.every * 5 / 2 {
+            if timer_now().duration_since(self.heard) > self.every * 5 / 2 {
                 return Due::Silent;
             }
             if let Some(ping) = ping_frame(self.framing) {
@@ -72,9 +73,4 @@ impl Pulse {
             }
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the runtime's own timers run on the runtime's own clock")]
-fn now() -> Instant {
-    Instant::now()
 }
