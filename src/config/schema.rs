@@ -208,7 +208,7 @@ config! {
         sentinel_password_file: String = String::new();
         /// Begins every key and channel.
         key_prefix: String = "ct:".to_owned();
-        /// Connections for claims, joins and housekeeping; messages have a connection of their own.
+        /// Connections for accounts, housekeeping and what else is rare; messages, and those who come and go, share one of their own.
         pool_size: usize = 16;
         /// Milliseconds after which a connection attempt is given up.
         connect_timeout_ms: u64 = 2_000;

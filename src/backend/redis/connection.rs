@@ -55,7 +55,7 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// A connection for what is rare, of which there are only so many at a time.
+/// A connection that only so many use at a time.
 pub struct Pooled {
     connection: Connection,
     _place: Place,

@@ -25,6 +25,8 @@ use crate::ambient::Clock;
 use crate::telemetry::Metrics;
 
 const PING_EVERY: Duration = Duration::from_secs(1);
+/// Commands of comings and goings that are under way at once, on the messages' connection: as many as a message may have before it.
+const COMINGS_AT_ONCE: usize = 64;
 const RECONNECT_EVERY: Duration = Duration::from_millis(250);
 
 pub struct Link {
@@ -54,6 +56,8 @@ enum Way {
 /// What there is while Redis answers.
 struct Up {
     messages: Connection,
+    /// On the messages' connection, where those of many sessions share what a round trip costs.
+    comings: Arc<Semaphore>,
     rare: Rare,
     /// The server, where it is one.
     server: Option<ConnectionInfo>,
@@ -65,7 +69,8 @@ struct Up {
 impl Up {
     fn new(messages: Connection, rare: Rare, server: Option<ConnectionInfo>) -> Self {
         let gone = CancellationToken::new();
-        Self { messages, rare, server, gone: gone.clone(), _gone: gone.drop_guard() }
+        let comings = Arc::new(Semaphore::new(COMINGS_AT_ONCE));
+        Self { messages, comings, rare, server, gone: gone.clone(), _gone: gone.drop_guard() }
     }
 }
 
@@ -214,6 +219,13 @@ impl Link {
         self.up.read().as_ref().map(|up| up.messages.clone()).ok_or_else(away)
     }
 
+    /// The connection for messages, for somebody who comes or goes, as soon as not too many do.
+    pub async fn for_comings(&self) -> Result<Pooled, BackendError> {
+        let up = self.up.read().as_ref().map(|up| (up.messages.clone(), up.comings.clone(), up.gone.clone()));
+        let (messages, comings, gone) = up.ok_or_else(away)?;
+        self.place(messages, comings).with_cancellation_token_owned(gone).await.unwrap_or_else(|| Err(away()))
+    }
+
     /// A connection for what is rare, as soon as there is one.
     pub async fn pooled(&self) -> Result<Pooled, BackendError> {
         let up = self.up.read().as_ref().map(|up| (up.rare.clone(), up.gone.clone()));
@@ -234,15 +246,18 @@ impl Link {
                 })?;
                 Ok(Pooled::new(Connection::One(connection.clone(), run), Place::Pool { _connection: connection }))
             }
-            Rare::Places(connection, places) => {
-                let permit = tokio::time::timeout(self.settings.command_timeout, places.acquire_owned()).await;
-                let Ok(Ok(permit)) = permit else {
-                    self.metrics.broker_errors_total.inc();
-                    return Err(BackendError::Unavailable("too many commands wait for redis".to_owned()));
-                };
-                Ok(Pooled::new(Connection::Cluster(connection), Place::Permit { _permit: permit }))
-            }
+            Rare::Places(connection, places) => self.place(Connection::Cluster(connection), places).await,
         }
+    }
+
+    /// A shared connection, for one of those that may use it at once.
+    async fn place(&self, connection: Connection, places: Arc<Semaphore>) -> Result<Pooled, BackendError> {
+        let permit = tokio::time::timeout(self.settings.command_timeout, places.acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            self.metrics.broker_errors_total.inc();
+            return Err(BackendError::Unavailable("too many commands wait for redis".to_owned()));
+        };
+        Ok(Pooled::new(connection, Place::Permit { _permit: permit }))
     }
 
     /// Another run of the server answers new connections: the old ones are given up, also those that seem to work.

@@ -1,11 +1,13 @@
 //! Who is there, on Redis: nicknames, memberships, the lease they belong to.
 //!
-//! Each claim is first noted under the node's lease and then made, each release the other way round: a crash in between
-//! leaves at worst a note without a claim, which the sweep takes for released.
+//! Each claim is noted under the node's lease and made in one step; in a cluster, where they are in different slots, it is noted first.
+//! Each release goes the other way round: a crash in between leaves at worst a note without a claim, which the sweep takes for
+//! released.
 
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use redis::ScriptInvocation;
 
 use super::super::{
     APPLICANTS_MAX, BackendError, Claimant, Claimed, Denial, Entered, Entry, Holder, Lease, Presence, Swept, Tenure,
@@ -23,20 +25,21 @@ impl Presence for Redis {
     async fn claim(&self, nickname: &Nickname, holder: Holder, claimant: Claimant) -> Result<Claimed, BackendError> {
         let session = holder.session;
         let note = Claim::Nickname { session, nickname: nickname.clone() };
-        let mut connection = self.pooled().await?;
+        let mut connection = self.link.for_comings().await?;
         let mut taken_from = None;
         loop {
             let lease = self.sure_lease()?;
-            self.note(&lease, &note, &mut connection).await?;
-            let claimed = self.call_claim(nickname, holder, claimant, &lease, &mut connection).await?;
+            let claimed = self.call_claim(nickname, holder, claimant, &lease, &note, &mut connection).await?;
             let Claimed::Done { from } = claimed else {
-                self.forget_note(&lease, &note, &mut connection).await?;
+                self.forget_refused(&lease, &note, &mut connection).await?;
                 return Ok(claimed);
             };
             taken_from = taken_from.or(from);
-            let mut list = redis::cmd("SADD");
-            list.arg(self.keys.nickname_set(nickname)).arg(nickname.as_str());
-            self.timed(list.exec_async(&mut *connection)).await?;
+            if self.link.cluster().is_some() {
+                let mut list = redis::cmd("SADD");
+                list.arg(self.keys.nickname_set(nickname)).arg(nickname.as_str());
+                self.timed(list.exec_async(&mut *connection)).await?;
+            }
             if claimant == Claimant::Account {
                 // It may be one that a token made just now.
                 self.count_user(nickname, &mut connection).await?;
@@ -48,7 +51,7 @@ impl Presence for Redis {
     }
 
     async fn release(&self, nickname: &Nickname, session: SessionId) -> Result<bool, BackendError> {
-        let mut connection = self.pooled().await?;
+        let mut connection = self.link.for_comings().await?;
         let freed = self.free_nickname(nickname, session, "", &mut connection).await?;
         let lease = self.lease.read().clone();
         self.forget_note(&lease, &Claim::Nickname { session, nickname: nickname.clone() }, &mut connection).await?;
@@ -68,11 +71,10 @@ impl Presence for Redis {
         let note = Claim::Membership { session: who.session, room: room.clone() };
         // Before any waiting: whoever asked was looked at under this lease.
         let mut lease = self.sure_lease()?;
-        let mut connection = self.pooled().await?;
+        let mut connection = self.link.for_comings().await?;
         let mut announced_before = None;
         loop {
-            self.note(&lease, &note, &mut connection).await?;
-            let entered = match self.make_member(room, who, entry, &lease, &mut connection).await? {
+            let entered = match self.make_member(room, who, entry, &lease, &note, &mut connection).await? {
                 Ok(entered) => entered,
                 // It waits for permission until it leaves, or is swept; so that stays noted.
                 Err(denial @ Denial::Permission { .. }) => {
@@ -84,7 +86,7 @@ impl Presence for Redis {
                     return Ok(Err(denial));
                 }
                 Err(denial) => {
-                    self.forget_note(&lease, &note, &mut connection).await?;
+                    self.forget_refused(&lease, &note, &mut connection).await?;
                     return Ok(Err(denial));
                 }
             };
@@ -99,7 +101,7 @@ impl Presence for Redis {
     }
 
     async fn leave(&self, room: &RoomId, who: &Actor) -> Result<Option<Position>, BackendError> {
-        let mut connection = self.pooled().await?;
+        let mut connection = self.link.for_comings().await?;
         let left = self.end_membership(room, who, "", &mut connection).await?;
         let lease = self.lease.read().clone();
         let note = Claim::Membership { session: who.session, room: room.clone() };
@@ -134,17 +136,38 @@ impl Redis {
         **self.lease.read() == **lease
     }
 
-    /// Notes a claim under a lease that lives.
-    pub(super) async fn note(
+    /// Has the script that makes a claim note it under a lease that lives. In a cluster, whose scripts reach one slot, it is noted before.
+    /// After all other keys and arguments of the call.
+    pub(super) async fn note_by(
+        &self,
+        call: &mut ScriptInvocation<'_>,
+        lease: &HeldLease,
+        claim: &Claim,
+        connection: &mut Connection,
+    ) -> Result<(), BackendError> {
+        let (lease, claims) = (self.keys.lease(lease), self.keys.lease_claims(lease));
+        if self.link.cluster().is_none() {
+            call.key(lease).key(claims).arg(claim.encode());
+            return Ok(());
+        }
+        call.arg("");
+        let mut note = self.scripts.note.prepare_invoke();
+        note.key(lease).key(claims).arg(claim.encode());
+        let noted: bool = self.timed(note.invoke_async(connection)).await?;
+        if noted { Ok(()) } else { Err(fenced()) }
+    }
+
+    /// Forgets what was noted of a claim that was refused; on one server the script did so itself.
+    async fn forget_refused(
         &self,
         lease: &HeldLease,
         claim: &Claim,
         connection: &mut Connection,
     ) -> Result<(), BackendError> {
-        let mut call = self.scripts.note.prepare_invoke();
-        call.key(self.keys.lease(lease)).key(self.keys.lease_claims(lease)).arg(claim.encode());
-        let noted: bool = self.timed(call.invoke_async(connection)).await?;
-        if noted { Ok(()) } else { Err(fenced()) }
+        match self.link.cluster() {
+            Some(_) => self.forget_note(lease, claim, connection).await,
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn forget_note(
@@ -164,6 +187,7 @@ impl Redis {
         holder: Holder,
         claimant: Claimant,
         lease: &HeldLease,
+        note: &Claim,
         connection: &mut Connection,
     ) -> Result<Claimed, BackendError> {
         let (claimant, heir_of) = match claimant {
@@ -177,6 +201,11 @@ impl Redis {
         call.arg(holder.session.to_string()).arg(&**lease).arg(claimant).arg(Identity::of_token(nickname).to_string());
         call.arg(u8::from(holder.reads_inbox)).arg(lease.ends_ms);
         call.arg(heir_of.map_or_else(String::new, |of| of.to_string()));
+        if self.link.cluster().is_none() {
+            call.key(self.keys.nickname_set(nickname));
+        }
+        call.arg(nickname.as_str());
+        self.note_by(&mut call, lease, note, connection).await?;
         let (claimed, from): (i64, Option<String>) = self.timed(call.invoke_async(connection)).await?;
         Ok(match claimed {
             1 => Claimed::Done { from: from.as_deref().and_then(SessionId::parse) },
@@ -192,6 +221,7 @@ impl Redis {
         who: &Actor,
         entry: &Entry,
         lease: &HeldLease,
+        note: &Claim,
         connection: &mut Connection,
     ) -> Result<Result<Entered, Denial>, BackendError> {
         let event = Event::new(who.clone(), EventKind::Joined);
@@ -216,6 +246,7 @@ impl Redis {
                 call.arg(account.as_ref().map_or("", Nickname::as_str)).arg(came).arg(lease.ends_ms);
             }
         }
+        self.note_by(&mut call, lease, note, connection).await?;
         let answer: Vec<String> = self.timed(call.invoke_async(connection)).await?;
         if answer == ["fenced"] {
             return Err(fenced());

@@ -16,17 +16,17 @@ const HEIR_LIFE: Duration = Duration::from_secs(3_600);
 
 #[async_trait]
 impl Resumption for Redis {
-    /// Noted under the lease first, like every claim: a crash in between leaves a note of nothing.
+    /// Noted under the lease, like every claim.
     async fn remember(&self, session: SessionId, memo: &Memo) -> Result<bool, BackendError> {
-        let mut connection = self.pooled().await?;
+        let mut connection = self.link.for_comings().await?;
         loop {
             let lease = self.sure_lease()?;
-            self.note(&lease, &Claim::Memo { session }, &mut connection).await?;
             let mut call = self.scripts.remember.prepare_invoke();
             call.key(self.keys.session(session)).arg(&*lease).arg(&memo.secret_hash);
             call.arg(memo.nickname.as_ref().map_or("", Nickname::as_str));
             call.arg(memo.login.as_ref().map_or_else(String::new, encode_login)).arg(lease.ends_ms);
             call.arg(memo.first.to_string());
+            self.note_by(&mut call, &lease, &Claim::Memo { session }, &mut connection).await?;
             let kept: i64 = self.timed(call.invoke_async(&mut *connection)).await?;
             if kept < 0 {
                 return Err(fenced());
@@ -43,7 +43,7 @@ impl Resumption for Redis {
         secret_hash: &str,
         heir: SessionId,
     ) -> Result<Option<Memo>, BackendError> {
-        let mut connection = self.pooled().await?;
+        let mut connection = self.link.for_comings().await?;
         let mut call = self.scripts.take_over.prepare_invoke();
         call.key(self.keys.session(session)).arg(secret_hash).arg(heir.to_string()).arg(HEIR_LIFE.as_millis() as u64);
         let found: Vec<String> = self.timed(call.invoke_async(&mut *connection)).await?;
@@ -57,7 +57,7 @@ impl Resumption for Redis {
     }
 
     async fn forget(&self, session: SessionId) -> Result<(), BackendError> {
-        let mut connection = self.pooled().await?;
+        let mut connection = self.link.for_comings().await?;
         self.timed(redis::cmd("DEL").arg(self.keys.session(session)).exec_async(&mut *connection)).await?;
         let lease = self.lease.read().clone();
         self.forget_note(&lease, &Claim::Memo { session }, &mut connection).await

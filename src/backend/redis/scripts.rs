@@ -39,7 +39,7 @@ macro_rules! scripts {
 
 scripts! {
     publish after "epoch" "append";
-    enter after "fence" "epoch" "append" "applicants" "door";
+    enter after "fence" "noted" "epoch" "append" "applicants" "door";
     leave [frees] after "epoch" "append" "members";
     enrol after "epoch" "append" "applicants" "door" "members";
     resign [frees] after "epoch" "append" "members" "demolish";
@@ -47,11 +47,11 @@ scripts! {
     hand_over after "epoch" "append";
     catch_up [frees] after "epoch";
     note;
-    claim after "fence";
+    claim after "fence" "noted";
     release [frees];
     renew [frees];
     lock [frees];
-    remember after "fence";
+    remember after "fence" "noted";
     take_over [frees];
     abandon [frees];
     create after "epoch" "append" "members";

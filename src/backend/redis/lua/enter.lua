@@ -6,12 +6,12 @@
 --       of an account's session), 11 when the lease ends, in ms; and to join or inherit: 12 '1' if the room must exist, 13 password hash
 --       that was proven, or '', 14 key and 15 name under which it may be permitted to enter, 16 the most that may wait for that,
 --       17 number of its request, 18 member in whose place it goes on and 19 payload for the
---       outbox that says so (heir only).
+--       outbox that says so (heir only). And what noted takes.
 -- Returns {'in', epoch, offset, time_us, members, announced (1 or 0)}; without an announcement the position is the room's
 -- present one. {'fenced'} when the lease has ended. Or what door returns. A restored member is announced only if it was missing
 -- from a stream the node knows: then the others saw it leave. In a new stream nobody saw anything. An heir is in silently where the other is still in, with what
 -- that one was permitted; elsewhere it joins.
-if fenced(ARGV[11]) then
+if fenced(ARGV[11]) or not noted() then
   return {'fenced'}
 end
 local epoch = epoch_of(KEYS[1], ARGV[4])
@@ -32,7 +32,8 @@ if how == 'join' and not is_enrolled and redis.call('SISMEMBER', KEYS[3], ARGV[5
     request = ARGV[17], flag = '-',
   })
   if denied then
-    return denied
+    -- Who waits for permission does so until it leaves, or is swept; so that stays noted.
+    return denied[1] == 'permission' and denied or refused(denied)
   end
 end
 local noted = redis.call('HSET', KEYS[4], ARGV[5], ARGV[6])
