@@ -6,12 +6,15 @@ table. Costs are CPU times; where it says "×", they are multiples of the floor 
 target/measure/. A run in which a promise was broken ends this one."""
 
 import argparse
+import functools
 import json
+import operator
 import os
 import pathlib
 import random
 import socket
 import ssl
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -39,9 +42,9 @@ def free_ports(count):
 
 
 class Process:
-    def __init__(self, *command, cpu=SERVER_CPU):
+    def __init__(self, *command):
         self.log = tempfile.TemporaryFile()
-        pinned = ["taskset", "-c", str(cpu), *map(str, command)]
+        pinned = ["taskset", "-c", str(SERVER_CPU), *map(str, command)]
         self.child = subprocess.Popen(pinned, stdout=self.log, stderr=self.log)
 
     def wait_for(self, is_there):
@@ -126,26 +129,13 @@ class House:
         return json.loads(file.read_text())
 
 
-def median(figures):
-    figures = sorted(figures)
-    middle = len(figures) // 2
-    return figures[middle] if len(figures) % 2 else (figures[middle - 1] + figures[middle]) / 2
-
-
-def figure(round_, side, *path):
-    value = round_[side]
-    for key in path:
-        value = value[key]
-    return value
-
-
-def of(rounds, side, *path):
+def of(rounds, *path):
     """The median of a figure over the rounds."""
-    return median([figure(round_, side, *path) for round_ in rounds])
+    return statistics.median(functools.reduce(operator.getitem, path, each) for each in rounds)
 
 
 def measured(scenario, *arguments, rounds=1, gateways=1, **settings):
-    """The rounds of as many runs, each with processes of its own: nothing of one is left for the next to wait for."""
+    """The rounds of so many runs, each with processes of its own: nothing of one is left for the next to wait for."""
     found = []
     for _ in range(rounds):
         with House(gateways, **settings) as house:
@@ -159,27 +149,26 @@ def table(title, head, rows):
         print(f"| {' | '.join(str(cell) for cell in row)} |", flush=True)
 
 
-def multiples(rounds):
-    """What the gateway used for a delivery, and what it and Redis used together, over what the floor program used in the same round."""
-    def over_floor(*names):
-        ours = [sum(round_["server"]["us_per_delivery"][name] for name in names) for round_ in rounds]
-        floors = [round_["floor"]["us_per_delivery"]["floor"] for round_ in rounds]
-        return median([one / floor for one, floor in zip(ours, floors, strict=True)])
-    return [f"{over_floor('server'):.3g} ×", f"{over_floor('server', 'redis'):.3g} ×"]
+def multiple(rounds, *names):
+    """What these processes used for a delivery, over what the floor program used in the same round."""
+    return statistics.median(
+        sum(each["server"]["us_per_delivery"][name] for name in names) / each["floor"]["us_per_delivery"]["floor"]
+        for each in rounds)
 
 
 DELIVERY = ["gateway", "gateway and Redis", "floor", "gateway", "Redis", "delivered after: p50", "p99", "floor's p99"]
 
 
-def delivery(report):
+def delivery(rounds):
     return [
-        *multiples(report),
-        f"{of(report, 'floor', 'us_per_delivery', 'floor'):.2f} µs",
-        f"{of(report, 'server', 'us_per_delivery', 'server'):.2f} µs",
-        f"{of(report, 'server', 'us_per_delivery', 'redis'):.2f} µs",
-        f"{of(report, 'server', 'delivery_ms', 'p50'):.2f} ms",
-        f"{of(report, 'server', 'delivery_ms', 'p99'):.2f} ms",
-        f"{of(report, 'floor', 'delivery_ms', 'p99'):.2f} ms",
+        f"{multiple(rounds, 'server'):.3g} ×",
+        f"{multiple(rounds, 'server', 'redis'):.3g} ×",
+        f"{of(rounds, 'floor', 'us_per_delivery', 'floor'):.2f} µs",
+        f"{of(rounds, 'server', 'us_per_delivery', 'server'):.2f} µs",
+        f"{of(rounds, 'server', 'us_per_delivery', 'redis'):.2f} µs",
+        f"{of(rounds, 'server', 'delivery_ms', 'p50'):.2f} ms",
+        f"{of(rounds, 'server', 'delivery_ms', 'p99'):.2f} ms",
+        f"{of(rounds, 'floor', 'delivery_ms', 'p99'):.2f} ms",
     ]
 
 
@@ -206,10 +195,10 @@ def section_goals():
 def section_idle():
     def rows():
         for goes in ("connected", "named", "joined"):
-            report = measured("idle", "--connections", 10_000, "--goes", goes, "--seconds", 1, "--floor", rounds=Pace.rounds)
-            memory = [of(report, side, "resident_bytes_per_connection", name) / 1024
+            rounds = measured("idle", "--connections", 10_000, "--goes", goes, "--seconds", 1, "--floor", rounds=Pace.rounds)
+            memory = [of(rounds, side, "resident_bytes_per_connection", name) / 1024
                       for side, name in (("server", "server"), ("server", "redis"), ("floor", "floor"))]
-            cpu = [of(report, side, "open_us_per_connection", name)
+            cpu = [of(rounds, side, "open_us_per_connection", name)
                    for side, name in (("server", "server"), ("server", "redis"), ("floor", "floor"))]
             yield [goes, *(f"{kib:.2f} KiB" for kib in memory), *(f"{us:.0f} µs" for us in cpu)]
     head = ["10,000 connections", "gateway", "Redis", "floor", "CPU to come in: gateway", "Redis", "floor"]
@@ -219,9 +208,9 @@ def section_idle():
 def section_keepalive():
     def rows():
         for every in (5, 30, 3600):
-            report = measured("idle", "--connections", 10_000, "--seconds", 40, **{"session.keepalive_s": every})
-            yield [f"{every} s", f"{of(report, 'server', 'busy_percent', 'server'):.2f} %",
-                   f"{of(report, 'server', 'busy_percent', 'redis'):.2f} %"]
+            rounds = measured("idle", "--connections", 10_000, "--seconds", 40, **{"session.keepalive_s": every})
+            yield [f"{every} s", f"{of(rounds, 'server', 'busy_percent', 'server'):.2f} %",
+                   f"{of(rounds, 'server', 'busy_percent', 'redis'):.2f} %"]
     table("10,000 idle connections, by the time between two pings", ["pings every", "gateway", "Redis"], rows())
 
 
@@ -269,9 +258,9 @@ def section_nodes():
     def rows():
         for rate in (500, 1000, 2000):
             arguments = ["--rooms", 1000, "--members", 10, "--rate", rate]
-            report = compared("rooms", *arguments, gateways=2)
-            busy = [of(report, "server", "busy_percent", name) for name in ("server", "redis")]
-            yield [f"{rate:,}", f"{sum(busy):.0f} %", *delivery(report)]
+            rounds = compared("rooms", *arguments, gateways=2)
+            busy = [of(rounds, "server", "busy_percent", name) for name in ("server", "redis")]
+            yield [f"{rate:,}", f"{sum(busy):.0f} %", *delivery(rounds)]
     table("Two nodes and Redis on one processor, 1,000 rooms of 10", ["sends/s", "of the processor", *DELIVERY], rows())
 
 
@@ -329,6 +318,9 @@ def section_tls():
                     for link in held:
                         link.close()
                 yield [name, f"{grown / connections:.2f} KiB"]
+            floor = subprocess.run(["cargo", "bench", "--quiet", "--bench", "tls_floor"], cwd=ROOT, check=True,
+                                   capture_output=True, text=True)
+            yield ["(the TLS library alone)", f"{float(floor.stdout):.2f} KiB"]
         table("Memory of a WebSocket that says nothing", ["over", "gateway"], rows())
 
 
