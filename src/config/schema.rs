@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Protocol, TextList, WebUrl};
+use crate::telemetry::OtlpProtocol;
 use crate::telemetry::logs::LogFormat;
 
 /// Where a listener listens: a socket address, or `off`.
@@ -304,9 +305,11 @@ config! {
     }
     /// Traces of single messages.
     telemetry: Telemetry {
-        /// Where spans go, OTLP over HTTP (`http://collector:4318/v1/traces`); empty for no traces.
+        /// Where spans go, OTLP over HTTP (`http://collector:4318/v1/traces`) or gRPC (`http://collector:4317`); empty for no traces.
         otlp_endpoint: String = String::new();
-        /// Share of messages that are traced, 0 to 1.
+        /// How: `http` or `grpc`.
+        otlp_protocol: OtlpProtocol = OtlpProtocol::Http;
+        /// Share of messages that are traced, 0 to 1; in rooms of more than a hundred sessions on a node in proportion less.
         sample_ratio: f64 = 0.01;
     }
     /// Who may log in, and how. Without a key everyone is a guest; `docs/LOGIN.md` has the steps.

@@ -87,6 +87,11 @@ impl Hub {
         self.shards.iter().flat_map(|shard| shard.lock().keys().cloned().collect::<Vec<_>>()).collect()
     }
 
+    /// How many sessions here are in a room.
+    pub fn members_here(&self, id: &RoomId) -> usize {
+        self.room(id).map_or(0, |room| room.state.lock().members.groups().map(|(_, alike)| alike.len()).sum())
+    }
+
     /// The sessions of accounts among a room's members here, but those of one.
     pub fn accounts_in(&self, id: &RoomId, except: &Nickname) -> Vec<SessionId> {
         let Some(room) = self.room(id) else { return Vec::new() };

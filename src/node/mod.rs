@@ -24,7 +24,7 @@ use crate::service::{
     Accounts, Chat, ChatLimits, PasswordSettings, Passwords, ResumeLimits, Resumed, ServerNames, dispatch,
 };
 use crate::session::{Lifecycle, SessionLimits, Shared};
-use crate::telemetry::{Metrics, Tracer};
+use crate::telemetry::{Metrics, Otlp, Tracer};
 use crate::wire::DialectKind;
 
 /// The admin port serves probes and scrapes; a few at once are plenty, and none of the clients' places is theirs.
@@ -204,7 +204,12 @@ fn tracer(config: &Config, node_name: &str, entropy: &Entropy) -> anyhow::Result
     if telemetry.otlp_endpoint.is_empty() {
         return Ok(Tracer::off());
     }
-    Tracer::otlp(&telemetry.otlp_endpoint, telemetry.sample_ratio, node_name, entropy.clone())
+    let otlp = Otlp {
+        endpoint: &telemetry.otlp_endpoint,
+        protocol: telemetry.otlp_protocol,
+        sample_ratio: telemetry.sample_ratio,
+    };
+    Tracer::otlp(otlp, node_name, entropy.clone())
 }
 
 fn server_names(config: &Config) -> ServerNames {

@@ -26,7 +26,7 @@ impl Chat {
             (resolved, _) => resolved?,
         };
         self.check_length(&text)?;
-        let span = self.tracer.publish_span();
+        let span = self.tracer.publish_span(|| self.hub.members_here(&room));
         let mut event = Event::new(who.actor(), EventKind::Message { id: self.numbers.message().await?, text });
         event.traceparent = span.as_ref().map(PublishSpan::traceparent);
         let began_us = self.clock.unix_us();

@@ -5,4 +5,4 @@ pub mod metrics;
 pub mod traces;
 
 pub use metrics::Metrics;
-pub use traces::Tracer;
+pub use traces::{Otlp, OtlpProtocol, Tracer};

@@ -10,7 +10,7 @@ use opentelemetry::trace::{
     Span, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer as _, TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
@@ -18,6 +18,43 @@ use crate::ambient::Entropy;
 
 /// How long the last spans may take to reach the collector when the process ends.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Local members of a room up to which its messages are traced as often as is wished; beyond, so much less often: each of them is a span on every
+/// node that has members, and a hot room says more than all others.
+const FAN_OUT_WHOLE: usize = 100;
+
+/// How spans are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OtlpProtocol {
+    Http,
+    Grpc,
+}
+
+/// Where spans are sent, and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct Otlp<'a> {
+    /// Over HTTP for example `http://collector:4318/v1/traces`, over gRPC `http://collector:4317`.
+    pub endpoint: &'a str,
+    pub protocol: OtlpProtocol,
+    /// Share of the requests that are traced, 0 to 1.
+    pub sample_ratio: f64,
+}
+
+impl Otlp<'_> {
+    fn exporter(&self) -> Result<SpanExporter, ExporterBuildError> {
+        let builder = SpanExporter::builder();
+        match self.protocol {
+            OtlpProtocol::Http => builder
+                .with_http()
+                .with_headers(std::collections::HashMap::new())
+                .with_endpoint(self.endpoint)
+                .with_timeout(FLUSH_LIMIT)
+                .build(),
+            OtlpProtocol::Grpc => builder.with_tonic().with_endpoint(self.endpoint).with_timeout(FLUSH_LIMIT).build(),
+        }
+    }
+}
 
 /// Decides which requests are traced, and sends their spans.
 pub struct Tracer(Option<Exporting>);
@@ -41,33 +78,32 @@ impl Tracer {
         Self(None)
     }
 
-    /// Sends spans to `endpoint` (OTLP over HTTP, for example `http://collector:4318/v1/traces`), tracing the share
-    /// `sample_ratio` (0 to 1) of requests.
+    /// Sends spans over OTLP. To be called inside the runtime, which carries what goes over gRPC.
     ///
     /// # Errors
     /// When the endpoint is no URL.
-    pub fn otlp(endpoint: &str, sample_ratio: f64, node: &str, entropy: Entropy) -> anyhow::Result<Self> {
-        let exporter = SpanExporter::builder()
-            .with_http()
-            .with_headers(std::collections::HashMap::new())
-            .with_endpoint(endpoint)
-            .with_timeout(FLUSH_LIMIT)
-            .build()
-            .map_err(|error| anyhow::anyhow!("telemetry.otlp_endpoint: {error}"))?;
+    pub fn otlp(otlp: Otlp<'_>, node: &str, entropy: Entropy) -> anyhow::Result<Self> {
+        let exporter = otlp.exporter().map_err(|error| anyhow::anyhow!("telemetry.otlp_endpoint: {error}"))?;
         let resource = Resource::builder()
             .with_service_name("crosstalk")
             .with_attribute(KeyValue::new("service.instance.id", node.to_owned()))
             .build();
         let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
         let tracer = provider.tracer("crosstalk");
+        let sample_ratio = otlp.sample_ratio;
         let threshold = (sample_ratio.clamp(0.0, 1.0) * f64::from(u32::MAX)) as u64 + u64::from(sample_ratio >= 1.0);
         Ok(Self(Some(Exporting { provider, tracer, entropy, threshold })))
     }
 
-    /// Starts the span of a publish, if this one is to be traced.
-    pub fn publish_span(&self) -> Option<PublishSpan> {
+    /// Starts the span of a publish, if this one is to be traced. `fan_out`: members of its room here.
+    pub fn publish_span(&self, fan_out: impl FnOnce() -> usize) -> Option<PublishSpan> {
         let exporting = self.0.as_ref()?;
-        if (exporting.entropy.bits() & u128::from(u32::MAX)) as u64 >= exporting.threshold {
+        let drawn = (exporting.entropy.bits() & u128::from(u32::MAX)) as u64;
+        if drawn >= exporting.threshold {
+            return None;
+        }
+        let hot = (fan_out() / FAN_OUT_WHOLE).max(1) as u64;
+        if drawn >= exporting.threshold / hot {
             return None;
         }
         let span = exporting.tracer.span_builder("publish").with_kind(SpanKind::Producer).start(&exporting.tracer);

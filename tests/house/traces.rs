@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crosstalk::ambient::Entropy;
-use crosstalk::telemetry::Tracer;
+use crosstalk::telemetry::{Otlp, OtlpProtocol, Tracer};
 
 /// Takes one OTLP request over HTTP and hands its body on.
 fn collector() -> (String, mpsc::Receiver<Vec<u8>>) {
@@ -35,15 +35,20 @@ fn collector() -> (String, mpsc::Receiver<Vec<u8>>) {
     (endpoint, receiver)
 }
 
+fn tracer(endpoint: &str, sample_ratio: f64) -> Tracer {
+    let otlp = Otlp { endpoint, protocol: OtlpProtocol::Http, sample_ratio };
+    Tracer::otlp(otlp, "node-1", Entropy::seeded(1)).unwrap()
+}
+
 #[test]
 fn publish_and_delivery_reach_the_collector_as_one_trace() {
     let (endpoint, received) = collector();
-    let tracer = Tracer::otlp(&endpoint, 1.0, "node-1", Entropy::seeded(1)).unwrap();
-    let span = tracer.publish_span().unwrap();
+    let tracing = tracer(&endpoint, 1.0);
+    let span = tracing.publish_span(|| 1).unwrap();
     let traceparent = span.traceparent();
     drop(span);
-    tracer.record_delivery(&traceparent, 1_700_000_000_000_000, 3);
-    tracer.shut_down();
+    tracing.record_delivery(&traceparent, 1_700_000_000_000_000, 3);
+    tracing.shut_down();
     let body = received.recv_timeout(Duration::from_secs(20)).unwrap();
 
     let contains = |needle: &[u8]| body.windows(needle.len()).filter(|window| *window == needle).count();
@@ -55,12 +60,19 @@ fn publish_and_delivery_reach_the_collector_as_one_trace() {
 
 #[test]
 fn what_is_not_sampled_makes_no_span() {
-    assert!(Tracer::off().publish_span().is_none());
+    assert!(Tracer::off().publish_span(|| unreachable!("nobody counts for nothing")).is_none());
     let (endpoint, _received) = collector();
-    let tracer = Tracer::otlp(&endpoint, 0.0, "node-1", Entropy::seeded(1)).unwrap();
-    assert!((0..1_000).all(|_| tracer.publish_span().is_none()));
+    let tracing = tracer(&endpoint, 0.0);
+    assert!((0..1_000).all(|_| tracing.publish_span(|| 1).is_none()));
     let (endpoint, _received) = collector();
-    let tracer = Tracer::otlp(&endpoint, 0.25, "node-1", Entropy::seeded(1)).unwrap();
-    let sampled = (0..1_000).filter(|_| tracer.publish_span().is_some()).count();
-    assert!((200..300).contains(&sampled), "{sampled} of 1,000 with a ratio of a quarter");
+    let tracing = tracer(&endpoint, 0.25);
+    let sampled = |members: usize| (0..10_000).filter(|_| tracing.publish_span(|| members).is_some()).count();
+    for (members, expected) in [(1, 2_500), (100, 2_500), (1_000, 250), (100_000, 2)] {
+        let sampled = sampled(members);
+        let margin = expected / 5 + 10;
+        assert!(
+            sampled.abs_diff(expected) <= margin,
+            "{sampled} of 10,000 with a ratio of a quarter and {members} members"
+        );
+    }
 }

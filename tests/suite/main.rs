@@ -39,5 +39,6 @@ mod slow_reader;
 mod support;
 mod tls;
 mod topologies;
+mod traces;
 mod transcripts;
 mod web_page;
