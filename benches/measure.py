@@ -30,6 +30,7 @@ LISTENERS = ("http", "https", "action", "simple", "pychat", "scrp", "admin")
 SETTINGS = {
     "limits.messages_per_second": 1_000_000, "limits.message_burst": 1_000_000,
     "limits.joins_per_second": 1_000_000, "limits.join_burst": 1_000_000,
+    "limits.connections_per_second": 0,
 }
 
 

@@ -220,6 +220,7 @@ impl WireNotice {
             Notice::Closing(_)
             | Notice::Farewell { .. }
             | Notice::PutOut { .. }
+            | Notice::Reconnect { .. }
             | Notice::Mail(_)
             | Notice::Gap { .. }
             | Notice::Typing { .. }

@@ -21,6 +21,8 @@ pub enum CloseReason {
     Silent,
     /// The listener has as many connections as allowed.
     TooManyConnections,
+    /// More connections came at once than the node lets in.
+    TooFast,
     /// While this node was cut off, another session took the nickname.
     NicknameLost,
     /// The nickname belongs to an account, and a newer session of it is there.
@@ -38,7 +40,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::PeerGone,
         Self::PeerLost,
         Self::SlowReader,
@@ -48,6 +50,7 @@ impl CloseReason {
         Self::TooManyStrikes,
         Self::Silent,
         Self::TooManyConnections,
+        Self::TooFast,
         Self::NicknameLost,
         Self::Superseded,
         Self::Resumed,
@@ -75,6 +78,7 @@ impl CloseReason {
             Self::TooManyStrikes => "too_many_strikes",
             Self::Silent => "silent",
             Self::TooManyConnections => "too_many_connections",
+            Self::TooFast => "too_fast",
             Self::NicknameLost => "nickname_lost",
             Self::Superseded => "superseded",
             Self::Resumed => "resumed",
@@ -101,7 +105,7 @@ impl CloseReason {
             | Self::AccountLost => 1008,
             Self::FrameTooLong => 1009,
             Self::Restart => 1012,
-            Self::TooManyConnections | Self::LoginUnavailable => 1013,
+            Self::TooManyConnections | Self::TooFast | Self::LoginUnavailable => 1013,
         }
     }
 
@@ -115,6 +119,7 @@ impl CloseReason {
             Self::TooManyStrikes => Some("Too many malformed messages"),
             Self::Silent => Some("Nothing was heard from you"),
             Self::TooManyConnections => Some("Too many connections"),
+            Self::TooFast => Some("Too many connect at once, connect again in a few seconds"),
             Self::NicknameLost => Some("Your nickname was taken while the server was cut off"),
             Self::Superseded => Some("Your nickname is used by a newer login"),
             Self::Resumed => Some("Your session goes on in another connection"),

@@ -6,6 +6,12 @@ use super::{Actor, CloseReason, Mail, MessageId, News, Nickname, Position, Priva
 pub enum Notice {
     /// The session is to end.
     Closing(CloseReason),
+    /// The session's node goes away, and closes it when so much time has passed.
+    Reconnect {
+        after_ms: u64,
+        /// It may be gone on with.
+        resume: bool,
+    },
     /// The last that it is told: why it ends.
     Farewell {
         reason: CloseReason,

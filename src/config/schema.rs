@@ -257,6 +257,10 @@ config! {
         connections: usize = 50_000;
         /// Connections from one address. Generous, because behind a load balancer all clients may share one.
         connections_per_address: usize = 20_000;
+        /// Connections that are let in within one second, after a burst; the others are told when to come again. 0: all.
+        connections_per_second: u32 = 1_000;
+        /// Connections that are let in at once.
+        connection_burst: u32 = 5_000;
         /// Bytes that may wait for a client that reads slowly, before it is closed.
         mailbox_bytes: usize = 1_048_576;
     }
@@ -293,6 +297,9 @@ config! {
     shutdown: Shutdown {
         /// Milliseconds between failing readiness and closing the listeners, for load balancers to notice.
         readiness_delay_ms: u64 = 0;
+        /// Sessions that are closed in one second, so that they come to the other nodes one after the other; 0: all at once. More, where this
+        /// would take longer than three quarters of the deadline.
+        reconnects_per_second: u32 = 500;
         /// Milliseconds after which what is left is closed.
         deadline_ms: u64 = 20_000;
     }

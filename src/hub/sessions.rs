@@ -112,6 +112,24 @@ impl Sessions {
         self.shards.iter().flat_map(meant).collect()
     }
 
+    /// All that are here with a connection.
+    pub fn connected(&self) -> Vec<SessionId> {
+        let connected = |shard: &Mutex<HashMap<SessionId, Seat>>| {
+            let shard = shard.lock();
+            let connected = shard.iter().filter(|(_, seat)| !seat.mailbox.is_finished());
+            connected.map(|(session, _)| *session).collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(connected).collect()
+    }
+
+    /// Ends a session's connection; one that has lost it already, and is held for its client, is left so.
+    pub fn disconnect(&self, session: SessionId, reason: CloseReason) {
+        let shard = self.shard(session).lock();
+        if let Some(seat) = shard.get(&session).filter(|seat| !seat.mailbox.is_finished()) {
+            seat.mailbox.close(reason);
+        }
+    }
+
     /// How many sessions of accounts are here.
     pub fn accounts(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().values().filter(|seat| seat.login.is_some()).count()).sum()

@@ -8,7 +8,7 @@ use super::{ADMIN_CONNECTIONS, Node, millis};
 use crate::config::{Address, Config};
 use crate::http::{admin_router, main_router, original_router};
 use crate::telemetry::Metrics;
-use crate::transport::{Admission, Certificate, Door, Listener, serve_http, serve_raw};
+use crate::transport::{Admission, Certificate, Door, Listener, Places, serve_http, serve_raw};
 use crate::wire::{DialectKind, FramingKind};
 
 /// What a listener serves.
@@ -69,8 +69,17 @@ impl Node {
         metrics: &Arc<Metrics>,
     ) -> anyhow::Result<()> {
         let limits = &config.limits;
-        let admission = Admission::new(limits.connections, limits.connections_per_address, metrics.clone());
-        let admin_admission = Admission::new(ADMIN_CONNECTIONS, ADMIN_CONNECTIONS, metrics.clone());
+        let places = Places {
+            connections: limits.connections,
+            per_address: limits.connections_per_address,
+            per_second: limits.connections_per_second,
+            burst: limits.connection_burst,
+        };
+        let for_admins =
+            Places { connections: ADMIN_CONNECTIONS, per_address: ADMIN_CONNECTIONS, per_second: 0, burst: 0 };
+        let clock = &self.shared.clock;
+        let admission = Admission::new(places, clock.clone(), metrics.clone());
+        let admin_admission = Admission::new(for_admins, clock.clone(), metrics.clone());
         let tls = listeners.iter().any(|bound| bound.through_tls);
         let certificate = if tls { Some(self.certificate(config, metrics).await?) } else { None };
         let handshake = millis(config.session.handshake_ms);

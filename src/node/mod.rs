@@ -124,13 +124,15 @@ impl Node {
         Ok(node)
     }
 
-    /// Takes the node down: no new connections, no new requests, everything accepted delivered, everything held released.
+    /// Takes the node down: no new connections, each session sent away in its slot, everything accepted delivered, everything held released.
     /// What is not done by the deadline is left to the other nodes' sweep.
     pub async fn stop(self) {
         self.health.set_leaving();
         tokio::time::sleep(millis(self.shutdown.readiness_delay_ms)).await;
         self.accepting.cancel();
+        let deadline = millis(self.shutdown.deadline_ms);
         let orderly = async {
+            self.chat.send_away(self.shutdown.reconnects_per_second, deadline * 3 / 4).await;
             self.shared.lifecycle.quiesce().await;
             // Everything acknowledged is handed to its members here before they are closed.
             if let Err(error) = self.chat.broker().barrier().await {
@@ -143,7 +145,7 @@ impl Node {
                 tracing::warn!(%error, "the lease is left to run out");
             }
         };
-        if tokio::time::timeout(millis(self.shutdown.deadline_ms), orderly).await.is_err() {
+        if tokio::time::timeout(deadline, orderly).await.is_err() {
             tracing::warn!("the deadline has passed, what is left is closed");
         }
         self.running.cancel();

@@ -20,6 +20,7 @@ mod accounts;
 mod attendance;
 mod correspondence;
 mod dispatch;
+mod drain;
 mod enrolment;
 mod errands;
 mod few;

@@ -9,9 +9,11 @@
 //! already, and what the former session still has is freed as if there were no heir.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 
 use super::membership::Joining;
@@ -268,8 +270,9 @@ impl Chat {
     }
 
     /// Ends a session that may be gone on with, when the time for that is over. `stopping` comes when the node goes away.
-    pub async fn end(&self, mut who: Participant, reason: CloseReason, stopping: impl Future<Output = ()>) {
-        let stops = reason == CloseReason::Restart || self.hold(&mut who, stopping).await;
+    pub async fn end(&self, mut who: Participant, stopping: impl Future<Output = ()>) {
+        let mut stopping = pin!(stopping);
+        let stops = (&mut stopping).now_or_never().is_some() || self.hold(&mut who, stopping).await;
         if stops && self.backend.resumption.outlives_nodes() {
             // What it has stays claimed under the lease that this node leaves behind.
             self.sessions.unseat(who.id);

@@ -80,6 +80,7 @@ macro_rules! metrics {
 metrics! {
     connections: IntGaugeVec "crosstalk_connections" ["dialect", "transport"] [] "Open client connections.";
     connections_total: IntCounterVec "crosstalk_connections_total" ["dialect", "transport"] [] "Client connections accepted since the start.";
+    connections_paced_total: IntCounter "crosstalk_connections_paced_total" [] [] "Connections turned away because too many came at once, and told when to come back.";
     connections_refused_total: IntCounter "crosstalk_connections_refused_total" [] [] "Connections turned away because a connection limit was reached.";
     tls_failures_total: IntCounter "crosstalk_tls_failures_total" [] [] "TLS handshakes that failed or were not finished in time.";
     tls_renewals_total: IntCounterVec "crosstalk_tls_renewals_total" ["outcome"] [] "Changed certificate files read again, by outcome.";
@@ -115,6 +116,7 @@ metrics! {
     bus_rebuilds_total: IntCounterVec "crosstalk_bus_rebuilds_total" ["cause"] [] "Subscription connections built again, by cause: lost, deaf, refused, moved.";
     bus_heartbeats_lost_total: IntCounter "crosstalk_bus_heartbeats_lost_total" [] [] "Heartbeats that Redis took and that were never heard.";
     bus_channels_waiting: IntGauge "crosstalk_bus_channels_waiting" [] [] "Channels that are wanted and not subscribed yet, after a reconnect or a moved slot.";
+    drain_waiting: IntGauge "crosstalk_drain_waiting" [] [] "Sessions that this node, which goes away, has still to send away.";
     backfills_waiting: IntGauge "crosstalk_backfills_waiting" [] [] "Rooms whose stream is being read, or waits for it, after something was missed.";
     bus_heartbeat_seconds: Histogram "crosstalk_bus_heartbeat_seconds" [] [LATENCY_SECONDS] "Time from publishing a heartbeat to hearing it on the subscription connection, in seconds.";
     bus_queue_bytes: IntGauge "crosstalk_bus_queue_bytes" [] [] "Bytes heard from the broker and not yet dispatched.";

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,6 +18,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::admission::TurnedAway;
 use super::tls::{Certificate, Inside};
 use super::{Admission, Admitted};
 use crate::chat::{CloseReason, Notice};
@@ -113,7 +115,7 @@ pub async fn serve_raw(
             let lifecycle = shared.lifecycle.clone();
             let opening = Opening { dialect, extended: false, login: None, framing, peer: peer.ip(), transport: "tcp" };
             match admission.admit(peer.ip()) {
-                Some(admitted) => {
+                Ok(admitted) => {
                     let (shared, door) = (shared.clone(), door.clone());
                     lifecycle.spawn(async move {
                         if let Some(stream) = door.pass(stream, Inside::Raw).await {
@@ -122,21 +124,25 @@ pub async fn serve_raw(
                         drop(admitted);
                     });
                 }
-                None if door.certificate.is_none() => {
-                    lifecycle.spawn(turn_away(stream, opening, shared.clock.unix_us()));
+                Err(why) if door.certificate.is_none() => {
+                    lifecycle.spawn(turn_away(stream, opening, why, shared.clock.unix_us()));
                 }
                 // A handshake for the sake of a refusal would cost more than the connection.
-                None => {}
+                Err(_) => {}
             }
         })
         .await;
 }
 
 /// Says why, once, without waiting for anybody.
-async fn turn_away(mut stream: TcpStream, opening: Opening, time_us: i64) {
+async fn turn_away(mut stream: TcpStream, opening: Opening, why: TurnedAway, time_us: i64) {
+    let reason = match why {
+        TurnedAway::Full => CloseReason::TooManyConnections,
+        TurnedAway::TooFast { .. } => CloseReason::TooFast,
+    };
     let form = opening.dialect.unwrap_or(DialectKind::Pychat).dialect(false).form();
     let format = WireFormat { form, framing: opening.framing };
-    if let Some(bytes) = format.tell(&Notice::Farewell { reason: CloseReason::TooManyConnections, time_us }) {
+    if let Some(bytes) = format.tell(&Notice::Farewell { reason, time_us }) {
         // A fresh socket's send buffer always has room for one line.
         let _ = stream.write_all(&bytes).await;
     }
@@ -169,18 +175,19 @@ pub async fn serve_http(
 async fn connection(
     stream: Stream,
     router: Router,
-    admitted: Option<Arc<Admitted>>,
+    admitted: Result<Arc<Admitted>, TurnedAway>,
     handshake: Duration,
     stop: CancellationToken,
 ) {
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let router = router.clone();
-        if let Some(admitted) = &admitted {
+        if let Ok(admitted) = &admitted {
             request.extensions_mut().insert(admitted.clone());
         }
+        let turned_away = admitted.as_ref().err().copied();
         async move {
-            if request.extensions().get::<Arc<Admitted>>().is_none() {
-                return Ok(too_many());
+            if let Some(why) = turned_away {
+                return Ok(come_again(why));
             }
             router.oneshot(request.map(Body::new) as Request).await
         }
@@ -199,8 +206,12 @@ async fn connection(
     }
 }
 
-fn too_many() -> axum::response::Response {
+fn come_again(why: TurnedAway) -> axum::response::Response {
     use axum::response::IntoResponse;
-    let retry = [(axum::http::header::RETRY_AFTER, "5"), (axum::http::header::CONNECTION, "close")];
-    (axum::http::StatusCode::SERVICE_UNAVAILABLE, retry, "Too many connections\n").into_response()
+    let (again_s, text) = match why {
+        TurnedAway::Full => (5, "Too many connections\n"),
+        TurnedAway::TooFast { again_s } => (again_s, "Too many connect at once, connect again later\n"),
+    };
+    let (retry, close) = ((header::RETRY_AFTER, again_s.to_string()), (header::CONNECTION, "close".to_owned()));
+    (StatusCode::SERVICE_UNAVAILABLE, [retry, close], text).into_response()
 }

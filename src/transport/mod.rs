@@ -5,7 +5,7 @@ mod listener;
 mod tls;
 mod websocket;
 
-pub use admission::{Admission, Admitted};
+pub use admission::{Admission, Admitted, Places};
 pub use listener::{Door, Listener, serve_http, serve_raw};
 pub use tls::{Certificate, CertificateError};
 pub use websocket::{Wanted, upgrade};

@@ -137,6 +137,7 @@ impl Dialect for Pychat {
             | Notice::MailWaiting
             | Notice::Gap { .. }
             | Notice::Typing { .. }
+            | Notice::Reconnect { .. }
             | Notice::News { .. }
             | Notice::Asked { .. }
             | Notice::Decided { .. } => None,

@@ -167,6 +167,7 @@ impl Dialect for Simple {
             | Notice::News { .. }
             | Notice::Gap { .. }
             | Notice::Typing { .. }
+            | Notice::Reconnect { .. }
             | Notice::Closing(_) => None,
         }
     }

@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hub", &["chat", "wire", "telemetry"]),
     ("service", &["chat", "auth", "hub", "backend", "ambient", "telemetry", "planted"]),
     ("session", &["chat", "wire", "hub", "service", "ambient", "telemetry"]),
-    ("transport", &["chat", "session", "wire", "telemetry"]),
+    ("transport", &["chat", "session", "wire", "ambient", "telemetry"]),
     ("http", &["chat", "auth", "transport", "session", "service", "backend", "wire", "ambient", "telemetry"]),
     (
         "node",

@@ -1,8 +1,11 @@
 //! The configurable limits: every refusal is an error reply, and none costs others anything.
 
+use std::time::Duration;
+
 use crate::support::client::{Client, Received, parsed};
 use crate::support::dialect::Dialect::{self, Action, Pychat, Simple};
 use crate::support::dialect::Transport;
+use crate::support::http;
 use crate::support::node::Plan;
 use crate::support::{eventually, until};
 
@@ -123,6 +126,41 @@ async fn a_connection_beyond_the_addresss_share_is_refused_and_the_others_stay()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_beyond_the_nodes_limit_is_refused_and_the_others_stay() {
     connections_are_limited("limits.connections").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_herd_is_let_in_at_a_rate_and_the_rest_is_told_when_to_come_again() {
+    let burst = 3;
+    let plan = Plan::embedded().set("limits.connections_per_second", "1");
+    let node = plan.set("limits.connection_burst", &burst.to_string()).start();
+    let mut let_in = 0;
+    for dialect in Dialect::OF_GUESTS {
+        let told = loop {
+            assert!(let_in < ENOUGH, "{ENOUGH} connections in a row were let in");
+            let answer = http::get(node.address("http"), "/").await.unwrap();
+            if answer.status != 503 {
+                let_in += 1;
+                continue;
+            }
+            assert!(answer.body.contains("Too many connect at once"), "{}", answer.body);
+            let again: u64 = answer.header("retry-after").expect("it says when").parse().unwrap();
+            assert!((1..=30).contains(&again), "again after {again} s");
+            // It may be let in: another second may have passed. Then nothing is said to it.
+            let mut newcomer = Client::connect(&node, dialect, Transport::Tcp).await;
+            match newcomer.receive_within(Duration::from_secs(1)).await {
+                Some(Ok(Received::Frame(frame))) => break parsed(&frame),
+                Some(other) => panic!("{dialect:?}: {other:?}"),
+                None => let_in += 1,
+            }
+        };
+        let error = dialect.error(&told).unwrap_or_else(|| panic!("{dialect:?}: {told}"));
+        let expected =
+            if dialect == Simple { "too_fast" } else { "Too many connect at once, connect again in a few seconds" };
+        assert_eq!(error, expected, "{dialect:?}");
+    }
+    assert!(let_in >= burst, "the burst has room for {burst}, let in {let_in}");
+    assert!(node.metric("crosstalk_connections_paced_total", &[]).await >= Some(6.0), "{let_in}");
+    node.ready().await;
 }
 
 async fn connections_are_limited(key: &str) {

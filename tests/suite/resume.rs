@@ -1,5 +1,7 @@
 //! A lost connection costs nothing that its client can come back for: the name, the rooms, what was said meanwhile.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, Received, parsed};
@@ -220,6 +222,44 @@ async fn sessions_of_a_node_that_goes_away_go_on_elsewhere() {
     let _held = held.return_as(&staying, "held").await;
     let _closed = closed.lose().return_as(&staying, "closed").await;
     assert_eq!(comings_and_goings(watcher, &mut bob).await, ["+held", "+closed", "+plain", "-plain"]);
+}
+
+/// A second lies between two of them, so that the last one is certainly still there when the first one is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_goes_away_sends_its_sessions_away_one_after_the_other() {
+    const SESSIONS: u64 = 30;
+    let redis = Redis::start();
+    let slowly = Plan::on(&redis).set("shutdown.reconnects_per_second", "1").set("shutdown.deadline_ms", "600000");
+    let (mut leaving, staying) = (slowly.start(), Plan::on(&redis).start());
+    let mut guests = BTreeMap::new();
+    for number in 0..SESSIONS {
+        let name = format!("guest{number}");
+        guests.insert(name.clone(), Guest::member(&leaving, &name).await);
+    }
+    leaving.sigterm();
+    let mut slots = BTreeMap::new();
+    for (name, mut guest) in guests {
+        let told = guest.client.try_find("RECONNECT", |frame| frame["action"] == "RECONNECT").await.unwrap();
+        assert_eq!(told["resume"], true, "{told}");
+        slots.insert(told["after_ms"].as_u64().expect("milliseconds"), (name, guest));
+    }
+    assert_eq!(slots.keys().copied().collect::<Vec<_>>(), (0..SESSIONS).map(|slot| slot * 1_000).collect::<Vec<_>>());
+
+    let (_, (name, mut first)) = slots.pop_first().unwrap();
+    let code = loop {
+        if let Received::Closed(close) = first.client.try_receive().await.unwrap() {
+            break close.map(|(code, _)| code);
+        }
+    };
+    assert_eq!(code, Some(1012));
+    let mut first = first.lose().return_as(&staying, &name).await;
+    let (_, (_, mut last)) = slots.pop_last().unwrap();
+    last.client.say("red", "still here").await;
+    let heard = first.client.try_find("what the last one says", |frame| frame["text"] == "still here").await;
+    assert!(heard.is_ok(), "{heard:?}");
+    assert!(leaving.metric("crosstalk_drain_waiting", &[]).await > Some(0.0));
+    leaving.sigterm();
+    assert_eq!(leaving.wait_exit().code(), Some(0), "at the second signal it goes at once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -54,6 +54,8 @@
 {{- include "crosstalk.env.auth" . }}
 - name: CROSSTALK_SHUTDOWN_READINESS_DELAY_MS
   value: {{ include "crosstalk.text" .Values.shutdown.readinessDelayMs | quote }}
+- name: CROSSTALK_SHUTDOWN_RECONNECTS_PER_SECOND
+  value: {{ include "crosstalk.text" .Values.shutdown.reconnectsPerSecond | quote }}
 - name: CROSSTALK_SHUTDOWN_DEADLINE_MS
   value: {{ include "crosstalk.text" .Values.shutdown.deadlineMs | quote }}
 {{- $further := dict }}

@@ -310,6 +310,11 @@ impl Mailbox {
         self.wake_writer.notify_one();
     }
 
+    /// Nothing is queued any more.
+    pub fn is_finished(&self) -> bool {
+        self.state.lock().finished
+    }
+
     /// Waits until at most half of the limit is queued, so that a long answer is paced by its reader; `false` when the
     /// session ended meanwhile. What is held does not count: it waits for this very answer.
     pub async fn until_roomy(&self) -> bool {

@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
             return Some(Box::pin(shared.chat.depart(who)));
         }
         let (chat, closing) = (shared.chat.clone(), lifecycle.clone());
-        lifecycle.spawn(async move { chat.end(who, reason, closing.closing()).await });
+        lifecycle.spawn(async move { chat.end(who, closing.closing()).await });
         None
     }
 

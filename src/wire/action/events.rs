@@ -71,6 +71,13 @@ struct Private<'a> {
 }
 
 #[derive(Serialize)]
+struct Reconnect {
+    action: &'static str,
+    after_ms: u64,
+    resume: bool,
+}
+
+#[derive(Serialize)]
 struct Typing<'a> {
     action: &'static str,
     room_id: RoomIdForm<'a>,
@@ -191,6 +198,9 @@ pub fn notice(spelling: RoomSpelling, extended: bool, notice: &Notice) -> Option
             }))
         }
         Notice::Mail(mail) => mail.as_private().and_then(|private| self::notice(spelling, extended, &private)),
+        Notice::Reconnect { after_ms, resume } if extended => {
+            Some(json(&Reconnect { action: "RECONNECT", after_ms: *after_ms, resume: *resume }))
+        }
         Notice::Gap { room, position } if extended => Some(json(&RoomEvent {
             action: "ROOM EVENT",
             room_id: RoomIdForm(spelling, room.as_str()),

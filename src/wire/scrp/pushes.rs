@@ -130,6 +130,7 @@ pub fn notice(notice: &Notice) -> Option<Vec<u8>> {
         | Notice::Asked { .. }
         | Notice::Gap { .. }
         | Notice::Typing { .. }
+        | Notice::Reconnect { .. }
         | Notice::Decided { .. } => None,
     }
 }

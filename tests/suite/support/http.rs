@@ -9,7 +9,15 @@ use super::DEADLINE;
 
 pub struct Answer {
     pub status: u16,
+    head: String,
     pub body: String,
+}
+
+impl Answer {
+    /// The value of a header, whose name is given as the server writes it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
 }
 
 pub async fn get(address: SocketAddr, path: &str) -> Result<Answer, String> {
@@ -31,5 +39,5 @@ fn parse(answer: &str) -> Option<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     // A chunked body is left in its chunks: whoever asks looks for a part of it.
-    Some(Answer { status, body: body.to_owned() })
+    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
