@@ -1,6 +1,6 @@
 //! Whether an event is the next one: pure bookkeeping over positions.
 
-use crate::chat::Position;
+use crate::chat::{Epoch, Position};
 
 /// What to do with an event at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,27 +15,50 @@ pub enum Step {
 
 /// How far a room's stream was delivered on this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RoomStream {
-    delivered: Option<Position>,
+pub struct RoomStream(Place);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Place {
+    #[default]
+    Unknown,
+    /// Nothing was delivered yet, and nothing after this position may be missed.
+    After(Position),
+    Delivered(Position),
 }
 
 impl RoomStream {
-    /// The last position delivered; `None` before the first.
+    /// The last position delivered, or the one after which nothing may be missed; `None` before either is known.
+    pub fn known(&self) -> Option<Position> {
+        match self.0 {
+            Place::Unknown => None,
+            Place::After(position) | Place::Delivered(position) => Some(position),
+        }
+    }
+
+    /// The last position delivered.
     pub fn delivered(&self) -> Option<Position> {
-        self.delivered
+        match self.0 {
+            Place::Delivered(position) => Some(position),
+            Place::Unknown | Place::After(_) => None,
+        }
     }
 
     /// Judges an event and, if it is to be delivered, remembers it.
     pub fn accept(&mut self, position: Position) -> Step {
-        match self.delivered {
+        match self.0 {
             // There was no stream, so its first event is the next one.
-            Some(Position::NOWHERE) if position.offset == 1 => {}
-            Some(last) if last.epoch != position.epoch || position.offset > last.offset + 1 => return Step::Missed,
-            Some(last) if position.offset <= last.offset => return Step::Duplicate,
-            // The next one; or nobody here knows an earlier one, and the first one heard is the beginning.
-            Some(_) | None => {}
+            Place::After(Position::NOWHERE) | Place::Delivered(Position::NOWHERE) if position.offset == 1 => {}
+            Place::After(last) | Place::Delivered(last)
+                if last.epoch != position.epoch || position.offset > last.offset + 1 =>
+            {
+                return Step::Missed;
+            }
+            Place::Delivered(last) if position.offset <= last.offset => return Step::Duplicate,
+            // The next one; or the first one heard, from which on all the others come, also those that lie before what was known:
+            // of who entered there the answer may be still on its way.
+            Place::Unknown | Place::After(_) | Place::Delivered(_) => {}
         }
-        self.delivered = Some(position);
+        self.0 = Place::Delivered(position);
         Step::Deliver
     }
 
@@ -46,19 +69,31 @@ impl RoomStream {
 
     /// From after this position on nothing may be missed; moves nothing once something was delivered.
     pub fn begin_after(&mut self, last: Position) {
-        self.delivered.get_or_insert(last);
+        match self.0 {
+            Place::Unknown => self.0 = Place::After(last),
+            Place::After(known) if known.epoch == last.epoch && last.offset < known.offset => {
+                self.0 = Place::After(last);
+            }
+            Place::After(_) | Place::Delivered(_) => {}
+        }
+    }
+
+    /// The stream has another epoch by now, and is the same up to what is known of it.
+    pub fn go_on_under(&mut self, epoch: Epoch) {
+        if let Place::After(position) | Place::Delivered(position) = &mut self.0 {
+            position.epoch = epoch;
+        }
     }
 
     /// Continues from a position after a gap that cannot be filled.
     pub fn skip_to(&mut self, position: Position) {
-        self.delivered = Some(position);
+        self.0 = Place::Delivered(position);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Epoch;
 
     fn at(epoch: u64, offset: u64) -> Position {
         Position { epoch: Epoch::new(epoch), offset }
@@ -94,6 +129,19 @@ mod tests {
         assert_eq!(stream.accept(at(1, 6)), Step::Missed, "the join itself, 5, was not heard");
         stream.begin_at(at(1, 9));
         assert_eq!(stream.accept(at(1, 5)), Step::Deliver, "a later join moves nothing");
+        stream.begin_at(at(1, 2));
+        assert_eq!(stream.accept(at(1, 5)), Step::Duplicate, "nor does an earlier one, once something was delivered");
+    }
+
+    #[test]
+    fn of_those_who_entered_the_first_one_counts_whoever_is_known_first() {
+        let mut stream = RoomStream::default();
+        [9, 5, 7].into_iter().for_each(|offset| stream.begin_at(at(1, offset)));
+        stream.begin_at(at(2, 1));
+        assert_eq!((stream.known(), stream.delivered()), (Some(at(1, 4)), None));
+        stream.go_on_under(Epoch::new(3));
+        assert_eq!(stream.accept(at(3, 3)), Step::Deliver, "of who entered there nothing is known yet");
+        assert_eq!((stream.accept(at(3, 4)), stream.accept(at(3, 6))), (Step::Deliver, Step::Missed));
     }
 
     proptest::proptest! {

@@ -101,9 +101,9 @@ impl Hub {
         accounts.map(|member| member.session).collect()
     }
 
-    /// How far a room's members here were told of its stream.
+    /// How far a room's members here were told of its stream, or after which position they will be.
     pub fn position(&self, id: &RoomId) -> Option<Position> {
-        self.room(id)?.state.lock().stream.delivered()
+        self.room(id)?.state.lock().stream.known()
     }
 
     /// The epoch of a room's stream as its members here know it.

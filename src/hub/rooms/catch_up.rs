@@ -26,7 +26,7 @@ impl Hub {
         let mut state = room.state.lock();
         match read.seam {
             // There never was one, for all that is known here.
-            Seam::NoStream if state.stream.delivered().is_none_or(|delivered| delivered == Position::NOWHERE) => {}
+            Seam::NoStream if state.stream.known().is_none_or(|known| known == Position::NOWHERE) => {}
             Seam::NoStream => state.doubt_accounts(),
             Seam::Whole(epoch) => state.go_on_under(epoch),
             Seam::Torn(position) => {
@@ -41,9 +41,9 @@ impl Hub {
         }
         state.catching_up = false;
         let heard = state.heard.take();
-        let behind = match (heard, state.stream.delivered()) {
+        let behind = match (heard, state.stream.known()) {
             // Of another epoch: it may have begun after the stream was read.
-            (Some(heard), Some(delivered)) if heard.epoch != delivered.epoch || !reached(delivered, heard) => {
+            (Some(heard), Some(known)) if heard.epoch != known.epoch || !reached(known, heard) => {
                 state.begin_catch_up()
             }
             _ => None,
@@ -67,22 +67,22 @@ impl RoomState {
         if self.catching_up {
             return None;
         }
-        let from = self.stream.delivered()?;
+        let from = self.stream.known()?;
         self.catching_up = true;
         Some(from)
     }
 
     /// The stream has another epoch by now, and is the same up to where it was delivered.
     fn go_on_under(&mut self, epoch: Epoch) {
-        let Some(delivered) = self.stream.delivered().filter(|delivered| delivered.epoch != epoch) else { return };
-        self.stream.skip_to(Position { epoch, ..delivered });
+        let Some(known) = self.stream.known().filter(|known| known.epoch != epoch) else { return };
+        self.stream.go_on_under(epoch);
         for entry in self.members.iter_mut() {
             let ahead = match &mut entry.phase {
                 Phase::Ahead(told) => Some(told),
                 _ => None,
             };
             let last = entry.going.as_deref_mut().map(|going| &mut going.last);
-            for position in ahead.into_iter().chain(last).filter(|position| position.epoch == delivered.epoch) {
+            for position in ahead.into_iter().chain(last).filter(|position| position.epoch == known.epoch) {
                 position.epoch = epoch;
             }
         }

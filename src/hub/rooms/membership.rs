@@ -57,7 +57,7 @@ impl Hub {
         let Some(room) = self.room(id) else { return true };
         let mut state = room.state.lock();
         // Under another epoch nobody can say which of the two is the former one, until both sides have read the stream.
-        let is_elsewhere = state.stream.delivered().is_some_and(|delivered| delivered.epoch != told.epoch);
+        let is_elsewhere = state.stream.known().is_some_and(|known| known.epoch != told.epoch);
         state.stream.begin_after(told);
         let Some(entry) = state.members.get_mut(session) else { return true };
         let Phase::Waiting(heard) = &mut entry.phase else { return true };
@@ -81,9 +81,9 @@ impl Hub {
     pub fn activate_past_gap(&self, id: &RoomId, session: SessionId, told: Position) {
         let Some(room) = self.room(id) else { return };
         let mut state = room.state.lock();
-        let delivered = state.stream.delivered();
+        let known = state.stream.known();
         let Some(entry) = state.members.get_mut(session) else { return };
-        match delivered {
+        match known {
             Some(at) if at.epoch == told.epoch && reached(told, at) => entry.phase = Phase::Ahead(told),
             Some(at) => {
                 entry.phase = Phase::Active;
@@ -100,7 +100,7 @@ impl Hub {
         let mut state = room.state.lock();
         if !repeated {
             state.stream.begin_at(position);
-            return true;
+            return !state.has_passed_over(id, session, position);
         }
         // No join of its own is there: what is at the position already happened before it came.
         state.stream.begin_after(position);
@@ -126,7 +126,7 @@ impl Hub {
     pub fn remove_after(&self, id: &RoomId, session: SessionId, last: Position) -> Departure {
         let Some(room) = self.room(id) else { return Departure::Done };
         let mut state = room.state.lock();
-        let delivered = state.stream.delivered();
+        let (delivered, known) = (state.stream.delivered(), state.stream.known());
         // Of another epoch than what was delivered is what is still to come: the broker has begun one of which nobody heard yet.
         if delivered.is_some_and(|delivered| delivered.epoch == last.epoch && reached(delivered, last)) {
             drop(state);
@@ -135,7 +135,7 @@ impl Hub {
         }
         let Some(entry) = state.members.get_mut(session) else { return Departure::Done };
         let (done, pending) = oneshot::channel();
-        let known = delivered.map_or(last.epoch, |delivered| delivered.epoch);
+        let known = known.map_or(last.epoch, |known| known.epoch);
         entry.going = Some(Box::new(Going { last, known, done }));
         state.members.note_going(session);
         Departure::Pending(pending)
@@ -143,6 +143,21 @@ impl Hub {
 }
 
 impl RoomState {
+    /// Whether a session's join was not heard, though the room was delivered beyond it: while it was not known, the stream was read from where
+    /// another one had entered. It goes on from there, and is told so after the answer.
+    fn has_passed_over(&mut self, id: &RoomId, session: SessionId, join: Position) -> bool {
+        let is_beyond = |delivered: &Position| delivered.epoch == join.epoch && reached(*delivered, join);
+        let Some(delivered) = self.stream.delivered().filter(is_beyond) else { return false };
+        match self.members.get_mut(session) {
+            Some(entry) if matches!(entry.phase, Phase::Joining) => {
+                entry.phase = Phase::Active;
+                entry.member.tell_gap(id, delivered, true);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Somebody was removed.
     pub(super) fn put_out(&mut self, id: &RoomId, at: Position, kind: &EventKind) {
         self.members.retain(|entry| {

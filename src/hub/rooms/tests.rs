@@ -117,6 +117,75 @@ async fn a_member_gets_everything_from_its_join_to_its_leaving() {
     assert_eq!(bodies(&two).await, [joined, "m4", "m5", left]);
 }
 
+/// Answers come by another connection than events, so that of the one who came last may be the first thing to be known of a room.
+#[tokio::test]
+async fn an_answer_that_overtakes_the_events_hides_none_of_them() {
+    let bench = bench();
+    let [one, two, three] = [1, 2, 3].map(|session| bench.enter(session));
+    let entered = |session, offset| bench.hub.entered(&bench.room, SessionId::from_u128(session), at(offset), false);
+    assert!(entered(2, 8));
+    bench.deliver(&event(1, 2, EventKind::Joined));
+    bench.deliver(&event(3, 3, EventKind::Joined));
+    bench.deliver(&said(1, 4));
+    assert!(entered(1, 2) && entered(3, 3));
+    for offset in 5..8 {
+        bench.deliver(&said(1, offset));
+    }
+    bench.deliver(&event(2, 8, EventKind::Joined));
+    bench.deliver(&said(1, 9));
+    let joined = "User Anonymous has joined the room";
+    assert_eq!(bodies(&one).await, [joined, joined, "m4", "m5", "m6", "m7", joined, "m9"]);
+    assert_eq!(bodies(&three).await, [joined, "m4", "m5", "m6", "m7", joined, "m9"]);
+    assert_eq!(bodies(&two).await, [joined, "m9"]);
+}
+
+#[tokio::test]
+async fn what_is_heard_first_is_missed_from_where_the_first_one_entered() {
+    let bench = bench();
+    let (one, _two) = (bench.enter(1), bench.enter(2));
+    for (session, offset) in [(2, 8), (1, 2)] {
+        bench.hub.entered(&bench.room, SessionId::from_u128(session), at(offset), false);
+    }
+    assert_eq!(bench.deliver(&said(3, 9)), Delivered::CatchUpFrom(at(1)));
+    let missed = [event(1, 2, EventKind::Joined), said(1, 3)];
+    let later = (4..8).map(|offset| said(3, offset)).chain([event(2, 8, EventKind::Joined), said(3, 9)]);
+    let read = CatchUp { missed: missed.into_iter().chain(later).collect(), seam: Seam::Whole(Epoch::new(1)) };
+    assert_eq!(bench.caught_up(&read), None);
+    let joined = "User Anonymous has joined the room";
+    assert_eq!(bodies(&one).await, [joined, "m3", "m4", "m5", "m6", "m7", joined, "m9"]);
+}
+
+#[tokio::test]
+async fn who_leaves_before_anything_was_heard_hears_all_up_to_its_leaving() {
+    let bench = bench();
+    let (one, _two) = (bench.enter(1), bench.enter(2));
+    for (session, offset) in [(2, 8), (1, 2)] {
+        bench.hub.entered(&bench.room, SessionId::from_u128(session), at(offset), false);
+    }
+    let departure = bench.hub.remove_after(&bench.room, SessionId::from_u128(1), at(4));
+    let Departure::Pending(pending) = departure else { panic!("its leaving was still to come") };
+    bench.deliver(&event(1, 2, EventKind::Joined));
+    bench.deliver(&said(3, 3));
+    bench.deliver(&event(1, 4, EventKind::Left));
+    pending.await.unwrap();
+    let (joined, left) = ("User Anonymous has joined the room", "User Anonymous has left the room");
+    assert_eq!(bodies(&one).await, [joined, "m3", left]);
+}
+
+/// The line broke, and the room was read from where another one entered before it was known where this one did.
+#[tokio::test]
+async fn who_is_known_to_have_entered_after_its_join_was_passed_over_goes_on_from_there() {
+    let bench = bench();
+    let (one, two) = (bench.enter(1), bench.enter(2));
+    bench.hub.entered(&bench.room, SessionId::from_u128(2), at(8), false);
+    assert_eq!(bench.hub.begin_catch_up(&bench.room), Some(at(7)));
+    bench.caught_up(&whole(1, [event(2, 8, EventKind::Joined)]));
+    bench.hub.entered(&bench.room, SessionId::from_u128(1), at(2), false);
+    bench.deliver(&said(2, 9));
+    assert_eq!(bodies(&one).await, ["m9"]);
+    assert_eq!(bodies(&two).await, ["User Anonymous has joined the room", "m9"]);
+}
+
 /// On a node that hears nothing for a while, a member comes, is told what it missed, and goes, before any of it is heard.
 #[tokio::test]
 async fn who_goes_before_its_coming_was_heard_is_told_nothing_from_before_it() {
@@ -493,7 +562,7 @@ async fn a_join_that_another_read_from_the_stream_still_lets_in() {
     // The stream that the first is told has the join in it already.
     assert!(bench.hub.activate(&bench.room, SessionId::from_u128(1), at(5)));
     bench.hub.entered(&bench.room, SessionId::from_u128(2), at(5), false);
-    assert_eq!(bench.deliver(&event(2, 5, EventKind::Joined)), Delivered::Ignored);
+    assert_eq!(bench.deliver(&event(2, 5, EventKind::Joined)), Delivered::To(1), "the first one was told of it");
     assert_eq!(bench.deliver(&said(1, 6)), Delivered::To(2));
     assert_eq!(bodies(&joiner).await.len(), 2, "its own join, and what was said");
     assert_eq!(joiner.own_seen(), 1);
