@@ -23,7 +23,8 @@ HASTE = {"cluster.lease_ms": "3000", "cluster.heartbeat_ms": "500", "cluster.swe
 EASE = {"passwords.memory_kib": "64", "passwords.iterations": "1", "limits.joins_per_second": "1000",
         "limits.messages_per_second": "1000", "auth.token_key": "0123456789abcdef0123456789abcdef"}
 # The third gateway is soon full, and cannot hear texts as long as others may send.
-NARROW = {"limits.connections": "150", "redis.bus_queue_bytes": "32768"}
+NARROW = {"limits.connections": "150", "redis.bus_queue_bytes": "32768",
+          "limits.connections_per_second": "10", "limits.connection_burst": "600"}
 LONG_TEXT = {"limits.text_bytes": "50000"}
 
 
@@ -116,6 +117,14 @@ class Story:
         door = self.gateways[2].addresses["action_tcp"]
         crowd(door, int(NARROW["limits.connections"]) + 20, lambda: self.fires("CrosstalkConnectionsRefused"))
 
+    def somebody_comes_too_often(self):
+        door = self.gateways[2].addresses["action_tcp"]
+
+        def is_turned_away():
+            crowd(door, 100, lambda: None)
+            return any(value > 0 for _, value in self.prometheus.now("crosstalk_connections_paced_total"))
+        until("some are told to come again", is_turned_away)
+
     def subscriptions_break(self):
         """Again and again, until somebody should look at it; nothing is lost."""
         def they_break():
@@ -195,6 +204,7 @@ class Story:
         self.gateways_start()
         self.people_talk()
         self.somebody_comes_with_too_many()
+        self.somebody_comes_too_often()
         self.subscriptions_break()
         self.a_gateway_falls_deaf()
         self.strange_things_are_heard()

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod accounts_scrp;
+mod balancers;
 mod broker_away;
 mod broker_states;
 mod cluster;
