@@ -7,10 +7,10 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 760, 300, 60, 40
 SLOT_S = 0.25
 
 
-def peak(times):
-    """The most within any one second."""
+def peak(times, seconds):
+    """The most within any so many seconds."""
     times = sorted(times)
-    return max(bisect.bisect_left(times, time + 1) - at for at, time in enumerate(times))
+    return max(bisect.bisect_left(times, time + seconds) - at for at, time in enumerate(times))
 
 
 def rates(times):
