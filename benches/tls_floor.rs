@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection, SideData,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -49,22 +51,20 @@ fn connected(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> ServerCo
     let mut client = ClientConnection::new(client.clone(), "localhost".try_into().unwrap()).unwrap();
     let mut server = ServerConnection::new(server.clone()).unwrap();
     while client.wants_write() || server.wants_write() {
-        let mut wire = Vec::new();
-        client.write_tls(&mut wire).unwrap();
-        let mut read = &wire[..];
-        while !read.is_empty() {
-            server.read_tls(&mut read).unwrap();
-            server.process_new_packets().unwrap();
-        }
-        let mut wire = Vec::new();
-        server.write_tls(&mut wire).unwrap();
-        let mut read = &wire[..];
-        while !read.is_empty() {
-            client.read_tls(&mut read).unwrap();
-            client.process_new_packets().unwrap();
-        }
+        hand_over(&mut client, &mut server);
+        hand_over(&mut server, &mut client);
     }
     server
+}
+
+fn hand_over<A: SideData, B: SideData>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>) {
+    let mut wire = Vec::new();
+    from.write_tls(&mut wire).unwrap();
+    let mut read = &wire[..];
+    while !read.is_empty() {
+        to.read_tls(&mut read).unwrap();
+        to.process_new_packets().unwrap();
+    }
 }
 
 fn resident_kib() -> u64 {

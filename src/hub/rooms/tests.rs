@@ -58,6 +58,11 @@ impl Bench {
         mailbox
     }
 
+    /// The answer to a first join arrives.
+    fn entered(&self, session: u128, offset: u64) -> bool {
+        self.hub.entered(&self.room, SessionId::from_u128(session), at(offset), false)
+    }
+
     fn deliver(&self, envelope: &Envelope) -> Delivered {
         self.hub.deliver(&self.room, envelope, &mut Flush::new(self.metrics.clone()))
     }
@@ -122,12 +127,11 @@ async fn a_member_gets_everything_from_its_join_to_its_leaving() {
 async fn an_answer_that_overtakes_the_events_hides_none_of_them() {
     let bench = bench();
     let [one, two, three] = [1, 2, 3].map(|session| bench.enter(session));
-    let entered = |session, offset| bench.hub.entered(&bench.room, SessionId::from_u128(session), at(offset), false);
-    assert!(entered(2, 8));
+    assert!(bench.entered(2, 8));
     bench.deliver(&event(1, 2, EventKind::Joined));
     bench.deliver(&event(3, 3, EventKind::Joined));
     bench.deliver(&said(1, 4));
-    assert!(entered(1, 2) && entered(3, 3));
+    assert!(bench.entered(1, 2) && bench.entered(3, 3));
     for offset in 5..8 {
         bench.deliver(&said(1, offset));
     }
@@ -143,9 +147,8 @@ async fn an_answer_that_overtakes_the_events_hides_none_of_them() {
 async fn what_is_heard_first_is_missed_from_where_the_first_one_entered() {
     let bench = bench();
     let (one, _two) = (bench.enter(1), bench.enter(2));
-    for (session, offset) in [(2, 8), (1, 2)] {
-        bench.hub.entered(&bench.room, SessionId::from_u128(session), at(offset), false);
-    }
+    bench.entered(2, 8);
+    bench.entered(1, 2);
     assert_eq!(bench.deliver(&said(3, 9)), Delivered::CatchUpFrom(at(1)));
     let missed = [event(1, 2, EventKind::Joined), said(1, 3)];
     let later = (4..8).map(|offset| said(3, offset)).chain([event(2, 8, EventKind::Joined), said(3, 9)]);
@@ -159,9 +162,8 @@ async fn what_is_heard_first_is_missed_from_where_the_first_one_entered() {
 async fn who_leaves_before_anything_was_heard_hears_all_up_to_its_leaving() {
     let bench = bench();
     let (one, _two) = (bench.enter(1), bench.enter(2));
-    for (session, offset) in [(2, 8), (1, 2)] {
-        bench.hub.entered(&bench.room, SessionId::from_u128(session), at(offset), false);
-    }
+    bench.entered(2, 8);
+    bench.entered(1, 2);
     let departure = bench.hub.remove_after(&bench.room, SessionId::from_u128(1), at(4));
     let Departure::Pending(pending) = departure else { panic!("its leaving was still to come") };
     bench.deliver(&event(1, 2, EventKind::Joined));
@@ -177,10 +179,10 @@ async fn who_leaves_before_anything_was_heard_hears_all_up_to_its_leaving() {
 async fn who_is_known_to_have_entered_after_its_join_was_passed_over_goes_on_from_there() {
     let bench = bench();
     let (one, two) = (bench.enter(1), bench.enter(2));
-    bench.hub.entered(&bench.room, SessionId::from_u128(2), at(8), false);
+    bench.entered(2, 8);
     assert_eq!(bench.hub.begin_catch_up(&bench.room), Some(at(7)));
     bench.caught_up(&whole(1, [event(2, 8, EventKind::Joined)]));
-    bench.hub.entered(&bench.room, SessionId::from_u128(1), at(2), false);
+    bench.entered(1, 2);
     bench.deliver(&said(2, 9));
     assert_eq!(bodies(&one).await, ["m9"]);
     assert_eq!(bodies(&two).await, ["User Anonymous has joined the room", "m9"]);
