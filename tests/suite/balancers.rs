@@ -123,7 +123,7 @@ impl Kind {
                 command.arg("-c").arg(configuration).args(["-g", &further]);
             }
             Envoy => {
-                command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers/envoy/envoy"));
+                command = Command::new(process::fetched("envoy/envoy"));
                 command.args(["--disable-hot-restart", "--concurrency", "1", "-l", "warning", "-c"]).arg(configuration);
             }
         }

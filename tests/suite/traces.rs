@@ -1,7 +1,7 @@
 //! One message is one trace, on whatever node its receivers are: seen by a real collector, over both of OTLP's ways.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::client::Client;
@@ -31,7 +31,7 @@ struct Span {
 
 impl Collector {
     async fn start() -> Self {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers/rotel/rotel-agent");
+        let program = process::fetched("rotel/rotel-agent");
         let folder = tempfile::tempdir().unwrap();
         let (http, grpc, log) = (ports::lasting(), ports::lasting(), folder.path().join("log"));
         let said = std::fs::File::create(&log).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs::DirEntry;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::Instant;
 
@@ -49,6 +50,11 @@ pub fn exit_of(child: &mut Child, what: &str) -> ExitStatus {
     }
     kill(child);
     panic!("{what} is still running after {DEADLINE:?}");
+}
+
+/// Where `tests/run` puts a program that the distribution has not.
+pub fn fetched(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers").join(path)
 }
 
 /// Says what to install when a program is missing, because a missing tool is a failure and never a skipped test.

@@ -21,11 +21,10 @@ pub enum Kind {
 
 impl Kind {
     fn program(self) -> PathBuf {
-        let fetched = |path: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers").join(path);
         match self {
             Self::Redis7 => PathBuf::from("redis-server"),
-            Self::Redis8 => fetched("redis-8/redis-server"),
-            Self::Valkey8 => fetched("valkey-8/valkey-server"),
+            Self::Redis8 => process::fetched("redis-8/redis-server"),
+            Self::Valkey8 => process::fetched("valkey-8/valkey-server"),
         }
     }
 }
